@@ -1,0 +1,14 @@
+package dev.d8;
+
+import org.jspecify.annotations.Nullable;
+
+/** The slave could not be reached and no byte of the request left: refused, no route, unknown host, circuit open. */
+public final class SlaveUnreachableException extends D8Exception {
+
+    private static final long serialVersionUID = 1L;
+
+    /** Creates one with a message that names the address. */
+    public SlaveUnreachableException(String message, @Nullable Throwable cause) {
+        super(message, cause);
+    }
+}

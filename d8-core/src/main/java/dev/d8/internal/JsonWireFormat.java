@@ -1,0 +1,320 @@
+package dev.d8.internal;
+
+import dev.d8.ExecutorInfo;
+import dev.d8.Health;
+import dev.d8.InvalidTaskException;
+import dev.d8.Invocation;
+import dev.d8.Isolation;
+import dev.d8.Limits;
+import dev.d8.Output;
+import dev.d8.Rejection;
+import dev.d8.Slots;
+import dev.d8.TaskId;
+import dev.d8.TaskResult;
+import dev.d8.Termination;
+import dev.d8.Timing;
+import dev.d8.Usage;
+import dev.d8.VersionInfo;
+import dev.d8.spi.WireFormat;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * D8's values as JSON, field by field: the wire is a contract with peers that are older than this code, so it is written
+ * out here and never follows from the shape of a class.
+ */
+public final class JsonWireFormat implements WireFormat {
+
+    /** The one instance; it has no state. */
+    public static final JsonWireFormat INSTANCE = new JsonWireFormat();
+
+    private JsonWireFormat() {}
+
+    @Override
+    public byte[] encode(Health health) {
+        ObjectNode json = Json.MAPPER.createObjectNode();
+        json.put("status", health.status());
+        json.put("python_version", health.pythonVersion());
+        ObjectNode methods = json.putObject("execution_methods");
+        health.executionMethods().forEach(methods::put);
+        json.put("version", health.version().version());
+        json.put("commit", health.version().commit());
+        json.put("branch", health.version().branch());
+        json.put("dirty", health.version().dirty());
+        health.bootId().ifPresent(id -> json.put("boot_id", id));
+        json.put("draining", health.draining());
+        health.slots()
+                .ifPresent(slots ->
+                        json.putObject("slots").put("total", slots.total()).put("free", slots.free()));
+        return Json.write(json);
+    }
+
+    @Override
+    public byte[] encode(VersionInfo version) {
+        ObjectNode json = Json.MAPPER.createObjectNode();
+        json.put("commit", version.commit());
+        json.put("version", version.version());
+        json.put("branch", version.branch());
+        json.put("dirty", version.dirty());
+        return Json.write(json);
+    }
+
+    @Override
+    public byte[] encode(Invocation invocation) {
+        ObjectNode json = Json.MAPPER.createObjectNode();
+        json.put("command", invocation.source());
+        invocation.workingDir().ifPresent(dir -> json.put("working_dir", dir));
+        json.put("task_id", invocation.taskId().toString());
+        json.put("timeout", seconds(invocation.timeout()));
+        json.put("runtime", invocation.runtime());
+        invocation.method().ifPresent(method -> json.put("method", method));
+        if (invocation.minIsolation() != Isolation.NONE) {
+            json.put("min_isolation", invocation.minIsolation().wireName());
+        }
+        if (!invocation.env().isEmpty()) {
+            ObjectNode env = json.putObject("env");
+            invocation.env().forEach(env::put);
+        }
+        if (!invocation.stdin().isEmpty()) {
+            json.put("stdin", invocation.stdin());
+        }
+        if (!invocation.args().isEmpty()) {
+            json.putPOJO("args", invocation.args());
+        }
+        if (!invocation.requirements().isEmpty()) {
+            json.putPOJO("requirements", invocation.requirements());
+        }
+        Limits limits = invocation.limits();
+        if (!limits.equals(Limits.DEFAULT)) {
+            ObjectNode node = json.putObject("limits");
+            limits.memoryBytes().ifPresent(value -> node.put("memory_bytes", value));
+            limits.cpuTime().ifPresent(value -> node.put("cpu_seconds", seconds(value)));
+            limits.processes().ifPresent(value -> node.put("processes", value));
+            limits.outputBytes().ifPresent(value -> node.put("output_bytes", value));
+            limits.fileBytes().ifPresent(value -> node.put("file_bytes", value));
+        }
+        return Json.write(json);
+    }
+
+    @Override
+    public byte[] encode(TaskResult result) {
+        ObjectNode json = Json.MAPPER.createObjectNode();
+        boolean text = result.stdout().isUtf8() && result.stderr().isUtf8();
+        json.put("success", result.success());
+        json.put("output", encodeBytes(result.stdout(), text));
+        json.put("error", encodeBytes(result.stderr(), text));
+        json.put("method", result.method());
+        json.put("task_id", result.taskId().toString());
+        result.commit().ifPresent(commit -> json.put("commit", commit));
+        json.put("status", result.termination().status().wireName());
+        if (result.termination().exitCode() != null) {
+            json.put("exit_code", result.termination().exitCode());
+        }
+        if (result.termination().signal() != null) {
+            json.put("signal", result.termination().signal());
+        }
+        json.put("output_truncated", result.stdout().truncated());
+        json.put("error_truncated", result.stderr().truncated());
+        json.put("output_bytes", result.stdout().totalBytes());
+        json.put("error_bytes", result.stderr().totalBytes());
+        json.put("output_encoding", text ? "utf-8" : "base64");
+        result.usage()
+                .ifPresent(usage -> json.putObject("usage")
+                        .put("wall_ms", millis(usage.wall()))
+                        .put("cpu_user_ms", millis(usage.cpuUser()))
+                        .put("cpu_sys_ms", millis(usage.cpuSystem()))
+                        .put("max_rss_bytes", usage.maxRssBytes()));
+        result.timing()
+                .ifPresent(timing -> json.putObject("timing")
+                        .put("queue_ms", millis(timing.queue()))
+                        .put("start_ms", millis(timing.start()))
+                        .put("run_ms", millis(timing.run())));
+        result.executor().ifPresent(executor -> {
+            ObjectNode node = json.putObject("executor");
+            node.put("warm", executor.warm());
+            node.putPOJO("isolation", executor.isolation());
+            executor.python().ifPresent(python -> node.put("python", python));
+        });
+        var rejected = json.putArray("rejected");
+        for (Rejection rejection : result.rejected()) {
+            rejected.addObject().put("method", rejection.method()).put("reason", rejection.reason());
+        }
+        json.put("leftover_processes_killed", result.leftoverProcessesKilled());
+        return Json.write(json);
+    }
+
+    @Override
+    public byte[] encodeError(String message) {
+        return Json.write(Json.MAPPER.createObjectNode().put("error", message));
+    }
+
+    @Override
+    public Health decodeHealth(byte[] bytes) {
+        JsonFields json = JsonFields.parse(bytes);
+        Map<String, Boolean> methods = new LinkedHashMap<>();
+        json.object("execution_methods")
+                .ifPresent(node -> node.names().forEach(name -> methods.put(name, node.flag(name, false))));
+        return new Health(
+                json.text("status", ""),
+                json.text("python_version", ""),
+                methods,
+                version(json),
+                json.text("boot_id"),
+                json.flag("draining", false),
+                json.object("slots").map(slots -> slots(slots)));
+    }
+
+    @Override
+    public VersionInfo decodeVersion(byte[] bytes) {
+        return version(JsonFields.parse(bytes));
+    }
+
+    @Override
+    public Invocation decodeInvocation(byte[] bytes) {
+        JsonFields json = JsonFields.parse(bytes);
+        String source = json.text("command")
+                .orElseThrow(() -> new InvalidTaskException("command", "missing (expected: a string, the source)"));
+        Invocation.Builder builder = Invocation.builder(json.text("runtime", Invocation.PYTHON), source);
+        json.text("working_dir").ifPresent(builder::workingDir);
+        json.text("task_id").ifPresent(id -> builder.taskId(TaskId.parse(id)));
+        json.seconds("timeout").ifPresent(builder::timeout);
+        json.text("method").ifPresent(builder::method);
+        json.text("min_isolation").ifPresent(name -> builder.minIsolation(isolation(name)));
+        builder.env(json.texts("env"));
+        builder.stdin(json.text("stdin", ""));
+        builder.args(json.list("args"));
+        builder.requirements(json.list("requirements"));
+        json.object("limits")
+                .ifPresent(limits -> builder.limits(new Limits(
+                        limits.number("memory_bytes"),
+                        limits.seconds("cpu_seconds"),
+                        limits.number("processes"),
+                        limits.number("output_bytes"),
+                        limits.number("file_bytes"))));
+        return builder.build();
+    }
+
+    @Override
+    public TaskResult decodeResult(byte[] bytes, Invocation sent) {
+        JsonFields json = JsonFields.parse(bytes);
+        if (!json.has("success")) {
+            throw new InvalidTaskException("success", "missing (expected: true or false)");
+        }
+        boolean base64 = json.text("output_encoding", "utf-8").equals("base64");
+        List<Rejection> rejected = new ArrayList<>();
+        for (JsonFields item : json.objects("rejected")) {
+            rejected.add(new Rejection(item.text("method", ""), item.text("reason", "")));
+        }
+        return new TaskResult(
+                json.text("task_id").map(TaskId::parse).orElse(sent.taskId()),
+                json.text("method", ""),
+                termination(json),
+                decodeBytes(json, "output", base64),
+                decodeBytes(json, "error", base64),
+                json.text("commit"),
+                json.object("usage")
+                        .map(usage -> new Usage(
+                                usage.millis("wall_ms"),
+                                usage.millis("cpu_user_ms"),
+                                usage.millis("cpu_sys_ms"),
+                                usage.number("max_rss_bytes").orElse(0))),
+                json.object("timing")
+                        .map(timing -> new Timing(
+                                timing.millis("queue_ms"), timing.millis("start_ms"), timing.millis("run_ms"))),
+                json.object("executor")
+                        .map(info -> new ExecutorInfo(
+                                info.flag("warm", false), info.list("isolation"), info.text("python"))),
+                rejected,
+                (int) json.number("leftover_processes_killed").orElse(0));
+    }
+
+    @Override
+    public String decodeError(byte[] bytes) {
+        try {
+            Optional<String> error = JsonFields.parse(bytes).text("error");
+            if (error.isPresent()) {
+                return oneLine(error.get());
+            }
+        } catch (InvalidTaskException e) {
+            // Not ours: shown as it is.
+        }
+        return oneLine(new String(bytes, 0, Math.min(bytes.length, 2000), StandardCharsets.UTF_8));
+    }
+
+    private static VersionInfo version(JsonFields json) {
+        return new VersionInfo(
+                json.text("commit", VersionInfo.UNKNOWN),
+                json.text("version", VersionInfo.UNKNOWN),
+                json.text("branch", VersionInfo.UNKNOWN),
+                json.flag("dirty", false));
+    }
+
+    private static Slots slots(JsonFields json) {
+        try {
+            return new Slots((int) json.number("total").orElse(0), (int)
+                    json.number("free").orElse(0));
+        } catch (IllegalArgumentException e) {
+            throw new InvalidTaskException("slots", String.valueOf(e.getMessage()));
+        }
+    }
+
+    private static Isolation isolation(String name) {
+        for (Isolation isolation : Isolation.values()) {
+            if (isolation.wireName().equals(name)) {
+                return isolation;
+            }
+        }
+        throw new InvalidTaskException("min_isolation", "\"" + name + "\" (expected: none, process or container)");
+    }
+
+    private static Termination termination(JsonFields json) {
+        boolean success = json.flag("success", false);
+        Optional<Integer> exitCode = json.integer("exit_code");
+        Optional<Integer> signal = json.integer("signal");
+        if (success) {
+            return Termination.OK;
+        }
+        // An original slave sends no status, and a newer one may send a status that this side does not know.
+        Termination.Status status = json.text("status")
+                .flatMap(Termination.Status::ofWireName)
+                .filter(known -> known != Termination.Status.OK)
+                .orElse(signal.isPresent() ? Termination.Status.SIGNALED : Termination.Status.NONZERO_EXIT);
+        return new Termination(status, signal.isPresent() ? null : exitCode.orElse(null), signal.orElse(null));
+    }
+
+    private static String encodeBytes(Output output, boolean text) {
+        return text ? output.text() : Base64.getEncoder().encodeToString(output.bytes());
+    }
+
+    private static Output decodeBytes(JsonFields json, String name, boolean base64) {
+        String text = json.text(name, "");
+        byte[] bytes;
+        try {
+            bytes = base64 ? Base64.getDecoder().decode(text) : text.getBytes(StandardCharsets.UTF_8);
+        } catch (IllegalArgumentException e) {
+            throw new InvalidTaskException(name, "not base64, though output_encoding says so");
+        }
+        return Output.of(
+                bytes, Math.max(bytes.length, json.number(name + "_bytes").orElse(bytes.length)));
+    }
+
+    private static double seconds(Duration duration) {
+        return duration.toNanos() / 1e9;
+    }
+
+    private static double millis(Duration duration) {
+        return Math.round(duration.toNanos() / 1e3) / 1e3;
+    }
+
+    private static String oneLine(String text) {
+        String line = text.replaceAll("\\p{Cntrl}+", " ").strip();
+        return line.length() > 500 ? line.substring(0, 500) + "…" : line;
+    }
+}

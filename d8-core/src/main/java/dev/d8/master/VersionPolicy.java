@@ -1,0 +1,11 @@
+package dev.d8.master;
+
+/** What the master does about a slave that runs another commit. */
+public enum VersionPolicy {
+    /** It gets no task. The default, as in the original. */
+    REFUSE,
+    /** It gets tasks, and the difference is logged once. */
+    WARN,
+    /** Nothing. */
+    IGNORE
+}

@@ -1,0 +1,388 @@
+package dev.d8.slave;
+
+import dev.d8.ConfigurationException;
+import dev.d8.Health;
+import dev.d8.Invocation;
+import dev.d8.TaskResult;
+import dev.d8.Token;
+import dev.d8.VersionInfo;
+import dev.d8.internal.PluginRegistry;
+import dev.d8.spi.Availability;
+import dev.d8.spi.Availability.Available;
+import dev.d8.spi.ExecutionListener;
+import dev.d8.spi.ExecutorProvider;
+import dev.d8.spi.Options;
+import dev.d8.spi.ServerSecurity;
+import dev.d8.spi.SlaveService;
+import dev.d8.spi.TimeSource;
+import dev.d8.spi.Transport;
+import dev.d8.version.VersionProvider;
+import java.net.InetAddress;
+import java.net.URI;
+import java.net.UnknownHostException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The process on a slave: executors behind a transport. Thread-safe.
+ *
+ * <pre>{@code
+ * try (SlaveServer slave = SlaveServer.builder().token(token).start()) {
+ *     System.out.println("listening on " + slave.uri());
+ * }
+ * }</pre>
+ */
+public final class SlaveServer implements AutoCloseable {
+
+    private static final Logger LOG = LoggerFactory.getLogger(SlaveServer.class);
+
+    /** The port of the original protocol: 7600. */
+    public static final int DEFAULT_PORT = 7600;
+
+    private static final Duration FIRST_PROBE = Duration.ofSeconds(1);
+    private static final Duration ANSWERS_OUT = Duration.ofSeconds(5);
+
+    private final ExecutorRanking ranking;
+    private final TaskRunner runner;
+    private final Transport transport;
+    private final boolean ownTransport;
+    private final Transport.Binding binding;
+    private final TimeSource time;
+    private final VersionInfo version;
+    private final Duration probeInterval;
+    private final ExecutorService probes = Executors.newCachedThreadPool(task -> {
+        Thread thread = new Thread(task, "d8-probe");
+        thread.setDaemon(true);
+        return thread;
+    });
+    private final AtomicBoolean closed = new AtomicBoolean();
+
+    private SlaveServer(Builder builder) {
+        Token token = builder.token;
+        requireStrongTokenBeyondLoopback(builder.bind, token);
+        PluginRegistry plugins =
+                PluginRegistry.discover(Optional.ofNullable(builder.plugins)).with(List.of(), builder.executors);
+        builder.options.rejectUnknownUnder(plugins.prefixes());
+        time = builder.time != null ? builder.time : TimeSource.system();
+        probeInterval = builder.probeInterval;
+        ownTransport = builder.transport == null;
+        ranking = ExecutorRanking.create(plugins, builder.wanted, builder.options, probes);
+        try {
+            // The slow parts of a start know nothing of each other: git, the executors, the transport.
+            CompletableFuture<VersionInfo> lookup = CompletableFuture.supplyAsync(builder.version::version, probes);
+            CompletableFuture<Void> looks = CompletableFuture.runAsync(ranking::probe, probes);
+            transport = builder.transport != null
+                    ? builder.transport
+                    : plugins.transport(builder.bind.getScheme(), builder.options);
+            version = lookup.join();
+            looks.join();
+            runner = new TaskRunner(
+                    ranking,
+                    time,
+                    version.commit(),
+                    builder.maxTimeout,
+                    builder.maxOutputBytes,
+                    builder.maxConcurrent,
+                    builder.queueCapacity);
+            binding = transport.serve(new Service(runner, ranking, version), builder.bind, new ServerSecurity(token));
+        } catch (RuntimeException e) {
+            release();
+            throw e instanceof CompletionException && e.getCause() instanceof RuntimeException cause ? cause : e;
+        }
+        if (token.equals(Token.DEVELOPMENT)) {
+            LOG.warn("no token is set: anybody on this machine can run code with the well-known development token; "
+                    + "set SLAVE_TOKEN");
+        }
+        probeAfter(FIRST_PROBE);
+    }
+
+    /** Starts building a slave server. */
+    public static Builder builder() {
+        return new Builder();
+    }
+
+    private static void requireStrongTokenBeyondLoopback(URI bind, Token token) {
+        if (token.strong() || bind.getHost() == null) {
+            return;
+        }
+        try {
+            if (InetAddress.getByName(bind.getHost()).isLoopbackAddress()) {
+                return;
+            }
+        } catch (UnknownHostException e) {
+            throw new ConfigurationException("host: " + bind.getHost() + " is unknown on this machine", e);
+        }
+        throw new ConfigurationException("refusing to listen on " + bind.getHost()
+                + ", which other machines can reach, "
+                + (token.equals(Token.DEVELOPMENT)
+                        ? "with the well-known development token"
+                        : "with a token of fewer than " + Token.MIN_LENGTH_BEYOND_LOOPBACK + " characters")
+                + ": whoever has the token runs code here. Set SLAVE_TOKEN to at least "
+                + Token.MIN_LENGTH_BEYOND_LOOPBACK
+                + " random characters (openssl rand -hex 32), or listen on 127.0.0.1");
+    }
+
+    /** Looks at the executors again: soon after the start, since some need a moment, then ever more seldom. */
+    private void probeAfter(Duration delay) {
+        time.schedule(delay, () -> {
+            try {
+                probes.execute(() -> {
+                    try {
+                        ranking.probe();
+                    } finally {
+                        if (!closed.get()) {
+                            Duration next = delay.multipliedBy(2);
+                            probeAfter(next.compareTo(probeInterval) < 0 ? next : probeInterval);
+                        }
+                    }
+                });
+            } catch (RejectedExecutionException e) {
+                // Closed meanwhile.
+            }
+        });
+    }
+
+    /** Returns the address at which it listens, with the real port. */
+    public URI uri() {
+        return binding.uri();
+    }
+
+    /** Returns the code that it runs. */
+    public VersionInfo version() {
+        return version;
+    }
+
+    /** Returns its executors. */
+    public ExecutorRanking executors() {
+        return ranking;
+    }
+
+    /**
+     * Stops: takes no new tasks, ends those that run and answers them as cancelled, then lets go of the address. Blocks
+     * for at most some 20 s. Idempotent.
+     */
+    @Override
+    public void close() {
+        if (closed.compareAndSet(false, true)) {
+            runner.close();
+            try {
+                // Every task has been answered; whoever does not take its answer must not hold up the stop.
+                binding.closeAsync().get(ANSWERS_OUT.toMillis(), TimeUnit.MILLISECONDS);
+            } catch (TimeoutException | ExecutionException e) {
+                LOG.warn("stopping, though a caller has not taken its answer");
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+            release();
+        }
+    }
+
+    private void release() {
+        if (ownTransport && transport != null) {
+            transport.close();
+        }
+        ranking.close();
+        probes.shutdownNow();
+        time.close();
+    }
+
+    /** What the transport offers: the runner's tasks, and answers that are made without waiting for anything. */
+    private static final class Service implements SlaveService {
+        private final TaskRunner runner;
+        private final ExecutorRanking ranking;
+        private final VersionInfo version;
+        private final String bootId = UUID.randomUUID().toString();
+
+        Service(TaskRunner runner, ExecutorRanking ranking, VersionInfo version) {
+            this.runner = runner;
+            this.ranking = ranking;
+            this.version = version;
+        }
+
+        @Override
+        public Health health() {
+            Map<String, Boolean> methods = new LinkedHashMap<>();
+            String python = "";
+            for (Map.Entry<String, Availability> one : ranking.availability().entrySet()) {
+                methods.put(one.getKey(), one.getValue() instanceof Available);
+                if (python.isEmpty() && one.getValue() instanceof Available available) {
+                    python = available.pythonVersion().orElse("");
+                }
+            }
+            return new Health(
+                    Health.HEALTHY,
+                    python,
+                    methods,
+                    version,
+                    Optional.of(bootId),
+                    runner.isDraining(),
+                    Optional.of(runner.slots()));
+        }
+
+        @Override
+        public VersionInfo version() {
+            return version;
+        }
+
+        @Override
+        public CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener) {
+            return runner.execute(invocation, listener);
+        }
+    }
+
+    /** Builds a {@link SlaveServer}; not thread-safe. */
+    public static final class Builder {
+        private URI bind = URI.create("http://127.0.0.1:" + DEFAULT_PORT);
+        private Token token = Token.DEVELOPMENT;
+        private List<String> wanted = List.of();
+        private Options options = Options.NONE;
+        private @Nullable Path plugins;
+        private int maxConcurrent = Math.max(4, 2 * Runtime.getRuntime().availableProcessors());
+        private int queueCapacity = 256;
+        private Duration maxTimeout = Duration.ofSeconds(3600);
+        private long maxOutputBytes = 32L << 20;
+        private Duration probeInterval = Duration.ofSeconds(30);
+        private VersionProvider version = Optional::empty;
+        private final List<ExecutorProvider> executors = new ArrayList<>();
+        private @Nullable Transport transport;
+        private @Nullable TimeSource time;
+
+        private Builder() {}
+
+        /** Sets where to listen; default {@code http://127.0.0.1:7600}. Port 0 takes a free one. */
+        public Builder bind(URI value) {
+            if (value.getScheme() == null) {
+                throw new ConfigurationException("bind: " + value + " (expected: such as http://127.0.0.1:7600)");
+            }
+            bind = value;
+            return this;
+        }
+
+        /** Sets the port on 127.0.0.1, 0 to 65535; 0 takes a free one. For another address see {@link #bind}. */
+        public Builder port(int value) {
+            return bind(URI.create("http://127.0.0.1:" + within("port", value, 0, 65_535)));
+        }
+
+        /** Sets what a caller must show; default {@link Token#DEVELOPMENT}, which is good for loopback only. */
+        public Builder token(Token value) {
+            token = value;
+            return this;
+        }
+
+        /** Sets the names of the executors to use; default: all that are found. */
+        public Builder executors(List<String> names) {
+            wanted = List.copyOf(names);
+            return this;
+        }
+
+        /** Adds an executor beside those that are found. */
+        public Builder executor(ExecutorProvider provider) {
+            executors.add(provider);
+            return this;
+        }
+
+        /** Sets the plugins' options, such as {@code docker.image}; default: none. */
+        public Builder options(Options value) {
+            options = value;
+            return this;
+        }
+
+        /** Sets a folder whose jars are looked through for plugins; default: none. */
+        public Builder plugins(Path folder) {
+            plugins = folder;
+            return this;
+        }
+
+        /** Sets how many tasks run at one time, 1 to 10,000; default: twice the processors, at least 4. */
+        public Builder maxConcurrent(int value) {
+            maxConcurrent = within("max-concurrent", value, 1, 10_000);
+            return this;
+        }
+
+        /** Sets how many tasks may wait for a slot, 0 to 1,000,000; default 256. More are turned away (429). */
+        public Builder queueCapacity(int value) {
+            queueCapacity = within("queue", value, 0, 1_000_000);
+            return this;
+        }
+
+        /** Sets the longest time-out that a task may ask for, above zero; default 3600 s. */
+        public Builder maxTimeout(Duration value) {
+            if (value.isNegative() || value.isZero()) {
+                throw new ConfigurationException("max-timeout: " + value + " (expected: above 0)");
+            }
+            maxTimeout = value;
+            return this;
+        }
+
+        /** Sets how much of each of its streams a task may ask to be kept, in bytes, above 0; default 32 MiB. */
+        public Builder maxOutputBytes(long value) {
+            if (value < 1) {
+                throw new ConfigurationException("max-output-bytes: " + value + " (expected: above 0)");
+            }
+            maxOutputBytes = value;
+            return this;
+        }
+
+        /** Sets who knows which code this slave runs; asked once, while it starts. Default: unknown. */
+        public Builder version(VersionProvider value) {
+            version = value;
+            return this;
+        }
+
+        /** Sets how often the executors are looked at again once the slave has run for a while, above zero; default 30 s. */
+        public Builder probeInterval(Duration value) {
+            if (value.isNegative() || value.isZero()) {
+                throw new ConfigurationException("probe-interval: " + value + " (expected: above 0)");
+            }
+            probeInterval = value;
+            return this;
+        }
+
+        /** Sets the transport; default: the one that is found for the scheme. The caller closes what it gives. */
+        public Builder transport(Transport value) {
+            transport = value;
+            return this;
+        }
+
+        /** Sets where time comes from; default: the system's. Closed with the server. */
+        public Builder time(TimeSource value) {
+            time = value;
+            return this;
+        }
+
+        /**
+         * Starts the server.
+         *
+         * @return once it listens and every executor has been looked at
+         * @throws ConfigurationException if a setting is wrong or the address cannot be had; the message says which and why
+         */
+        public SlaveServer start() {
+            return new SlaveServer(this);
+        }
+
+        private static int within(String name, int value, int least, int most) {
+            if (value < least || value > most) {
+                throw new ConfigurationException(name + ": " + value + " (expected: " + least + " to " + most + ")");
+            }
+            return value;
+        }
+    }
+}

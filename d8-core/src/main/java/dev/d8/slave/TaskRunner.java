@@ -1,0 +1,290 @@
+package dev.d8.slave;
+
+import dev.d8.D8Exception;
+import dev.d8.ExecutorInfo;
+import dev.d8.InvalidTaskException;
+import dev.d8.Invocation;
+import dev.d8.NoExecutorException;
+import dev.d8.Output;
+import dev.d8.SlaveRefusedException;
+import dev.d8.SlaveRefusedException.Reason;
+import dev.d8.Slots;
+import dev.d8.TaskResult;
+import dev.d8.Termination;
+import dev.d8.Termination.Status;
+import dev.d8.Timing;
+import dev.d8.spi.ExecutionListener;
+import dev.d8.spi.ExecutionOutcome;
+import dev.d8.spi.TimeSource;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Runs a slave's tasks: so many at a time, so many waiting, each on the best executor. Thread-safe. */
+final class TaskRunner {
+
+    private static final Logger LOG = LoggerFactory.getLogger(TaskRunner.class);
+
+    /** How long a caller that was turned away should wait; a slot may be free sooner, but nobody can know. */
+    private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
+
+    /** How long the end of a cancelled task may take: the executor's grace and sweep. */
+    private static final Duration CANCEL_TIME = Duration.ofSeconds(20);
+
+    private final ExecutorRanking ranking;
+    private final TimeSource time;
+    private final String commit;
+    private final Duration maxTimeout;
+    private final long maxOutputBytes;
+    private final ThreadPoolExecutor pool;
+    private final Set<Run> runs = ConcurrentHashMap.newKeySet();
+    private volatile boolean draining;
+
+    TaskRunner(
+            ExecutorRanking ranking,
+            TimeSource time,
+            String commit,
+            Duration maxTimeout,
+            long maxOutputBytes,
+            int maxConcurrent,
+            int queueCapacity) {
+        this.ranking = ranking;
+        this.time = time;
+        this.commit = commit;
+        this.maxTimeout = maxTimeout;
+        this.maxOutputBytes = maxOutputBytes;
+        BlockingQueue<Runnable> queue =
+                queueCapacity == 0 ? new SynchronousQueue<>() : new ArrayBlockingQueue<>(queueCapacity);
+        AtomicInteger number = new AtomicInteger();
+        pool = new ThreadPoolExecutor(maxConcurrent, maxConcurrent, 60, TimeUnit.SECONDS, queue, task -> {
+            Thread thread = new Thread(task, "d8-task-" + number.incrementAndGet());
+            thread.setDaemon(true);
+            return thread;
+        });
+        pool.allowCoreThreadTimeOut(true);
+    }
+
+    /** Runs a task; see {@link dev.d8.spi.SlaveService#execute}. */
+    CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener) {
+        if (draining) {
+            return CompletableFuture.failedFuture(draining());
+        }
+        if (invocation.timeout().compareTo(maxTimeout) > 0) {
+            return CompletableFuture.failedFuture(new InvalidTaskException(
+                    "timeout",
+                    invocation.timeout().toMillis() / 1000.0 + " (expected: at most " + maxTimeout.toSeconds()
+                            + " s on this slave)"));
+        }
+        long output = invocation.limits().outputBytes().orElse(0);
+        if (output > maxOutputBytes) {
+            return CompletableFuture.failedFuture(new InvalidTaskException(
+                    "limits.output_bytes", output + " (expected: at most " + maxOutputBytes + " on this slave)"));
+        }
+        try {
+            // Told at once: what no executor can run should not wait for a slot first.
+            ranking.choose(invocation);
+        } catch (NoExecutorException e) {
+            return CompletableFuture.failedFuture(e);
+        }
+        Run run = new Run(invocation, listener);
+        runs.add(run);
+        run.result.whenComplete((result, error) -> {
+            runs.remove(run);
+            if (run.result.isCancelled()) {
+                run.cancel();
+            }
+        });
+        try {
+            pool.execute(run);
+        } catch (RejectedExecutionException e) {
+            run.result.completeExceptionally(
+                    draining
+                            ? draining()
+                            : new SlaveRefusedException(
+                                    Reason.QUEUE_FULL,
+                                    RETRY_AFTER,
+                                    "queue full: " + (runs.size() - 1) + " tasks run or wait"));
+        }
+        return run.result;
+    }
+
+    private static SlaveRefusedException draining() {
+        return new SlaveRefusedException(Reason.DRAINING, RETRY_AFTER, "the slave is stopping");
+    }
+
+    /** Returns how many tasks can run at one time, and how many more could start now. */
+    Slots slots() {
+        int total = pool.getMaximumPoolSize();
+        return new Slots(total, Math.max(0, total - runs.size()));
+    }
+
+    boolean isDraining() {
+        return draining;
+    }
+
+    /** Takes nothing new, ends what runs and answers it as cancelled. Blocks until all of it has ended. */
+    void close() {
+        draining = true;
+        pool.shutdown();
+        runs.forEach(Run::stop);
+        try {
+            if (!pool.awaitTermination(CANCEL_TIME.toMillis(), TimeUnit.MILLISECONDS)) {
+                LOG.warn("{} tasks do not end; leaving them behind", runs.size());
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private enum State {
+        QUEUED,
+        RUNNING,
+        OVER
+    }
+
+    /** One task, from its arrival to its end. */
+    private final class Run implements Runnable {
+        final CompletableFuture<TaskResult> result = new CompletableFuture<>();
+        private final Invocation invocation;
+        private final ExecutionListener listener;
+        private final long arrived = time.nanoTime();
+        private final Object lock = new Object();
+        private State state = State.QUEUED;
+        private @Nullable Thread thread;
+
+        Run(Invocation invocation, ExecutionListener listener) {
+            this.invocation = invocation;
+            this.listener = listener;
+        }
+
+        /** The caller is gone: nobody waits for an answer. */
+        void cancel() {
+            synchronized (lock) {
+                if (state == State.QUEUED) {
+                    state = State.OVER;
+                    pool.remove(this);
+                } else if (thread != null) {
+                    thread.interrupt();
+                }
+            }
+        }
+
+        /** The slave is stopping: the caller still gets an answer, once the task has ended. */
+        void stop() {
+            boolean waiting;
+            synchronized (lock) {
+                waiting = state == State.QUEUED;
+                cancel();
+            }
+            if (waiting) {
+                result.completeExceptionally(draining());
+            }
+        }
+
+        @Override
+        public void run() {
+            synchronized (lock) {
+                if (state == State.OVER) {
+                    return;
+                }
+                state = State.RUNNING;
+                thread = Thread.currentThread();
+            }
+            TaskResult outcome = null;
+            Throwable failure = null;
+            try {
+                outcome = attempt(time.since(arrived));
+            } catch (InterruptedException e) {
+                outcome = cancelled(time.since(arrived));
+            } catch (D8Exception e) {
+                failure = e;
+            } catch (RuntimeException | Error e) {
+                LOG.error("task {}: its executor failed", invocation.taskId(), e);
+                failure = e;
+            } finally {
+                synchronized (lock) {
+                    state = State.OVER;
+                    thread = null;
+                    // A cancel that came at the last moment is meant for this task, not for the next on this thread.
+                    Thread.interrupted();
+                }
+            }
+            // Before the caller hears of it: whoever asks for free slots then finds this one free.
+            runs.remove(this);
+            if (outcome != null) {
+                result.complete(outcome);
+            } else {
+                result.completeExceptionally(failure);
+            }
+        }
+
+        private TaskResult attempt(Duration queued) throws InterruptedException {
+            Map<String, String> tried = new HashMap<>();
+            while (true) {
+                ExecutorRanking.Choice choice = ranking.choose(invocation, tried);
+                long began = time.nanoTime();
+                ExecutionOutcome outcome = choice.executor().execute(invocation, listener);
+                if (outcome.termination().status() == Status.START_FAILED) {
+                    // Not a line of it ran. Where the executor itself has broken down, the next best one may take it.
+                    Optional<String> gone = ranking.recheck(choice.method());
+                    if (gone.isPresent()) {
+                        LOG.warn(
+                                "task {}: {} could not start it: {}", invocation.taskId(), choice.method(), gone.get());
+                        tried.put(choice.method(), gone.get());
+                        continue;
+                    }
+                }
+                return result(choice, outcome, queued, time.since(began));
+            }
+        }
+
+        private TaskResult result(
+                ExecutorRanking.Choice choice, ExecutionOutcome outcome, Duration queued, Duration total) {
+            Duration run = total.minus(outcome.startup());
+            return new TaskResult(
+                    invocation.taskId(),
+                    choice.method(),
+                    outcome.termination(),
+                    outcome.stdout(),
+                    outcome.message()
+                            .map(message -> outcome.stderr().withLine("d8: " + message))
+                            .orElse(outcome.stderr()),
+                    Optional.of(commit),
+                    outcome.usage(),
+                    Optional.of(new Timing(queued, outcome.startup(), run)),
+                    Optional.of(outcome.executor()),
+                    choice.rejected(),
+                    outcome.leftoverProcessesKilled());
+        }
+
+        private TaskResult cancelled(Duration queued) {
+            return new TaskResult(
+                    invocation.taskId(),
+                    "",
+                    Termination.of(Status.CANCELLED),
+                    Output.EMPTY,
+                    Output.of("d8: cancelled: the slave is stopping\n"),
+                    Optional.of(commit),
+                    Optional.empty(),
+                    Optional.of(new Timing(queued, Duration.ZERO, Duration.ZERO)),
+                    Optional.of(new ExecutorInfo(false, List.of(), Optional.empty())),
+                    List.of(),
+                    0);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+package dev.d8.spi;
+
+import dev.d8.Health;
+import dev.d8.Invocation;
+import dev.d8.TaskResult;
+import dev.d8.VersionInfo;
+import java.util.concurrent.CompletableFuture;
+
+/** What a slave offers, whatever carries it. Thread-safe; no method blocks, so a transport may call from its event loop. */
+public interface SlaveService {
+
+    /** Returns how the slave is. */
+    Health health();
+
+    /** Returns the code that the slave runs. */
+    VersionInfo version();
+
+    /**
+     * Runs a task.
+     *
+     * <p>Cancelling the future cancels the task; a transport does so when the caller is gone. The future fails with
+     * {@link dev.d8.SlaveRefusedException}, {@link dev.d8.NoExecutorException} or {@link dev.d8.InvalidTaskException} if
+     * the task was turned away, and certainly did not start then.
+     */
+    CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener);
+}

@@ -1,0 +1,69 @@
+package dev.d8.spi;
+
+import dev.d8.Health;
+import dev.d8.InvalidTaskException;
+import dev.d8.Invocation;
+import dev.d8.TaskResult;
+import dev.d8.VersionInfo;
+import dev.d8.internal.JsonWireFormat;
+
+/**
+ * How D8's values look as bytes, for transports. Thread-safe.
+ *
+ * <p>Reading is strict about what it knows (a field of the wrong type fails and is named) and blind to what it does not
+ * know, so that older and newer peers understand each other.
+ */
+public interface WireFormat {
+
+    /** Returns D8's JSON: UTF-8, snake_case, the original protocol's fields first. */
+    static WireFormat json() {
+        return JsonWireFormat.INSTANCE;
+    }
+
+    /** Writes a health answer. */
+    byte[] encode(Health health);
+
+    /** Writes a version answer. */
+    byte[] encode(VersionInfo version);
+
+    /** Writes an invocation. */
+    byte[] encode(Invocation invocation);
+
+    /** Writes a result. */
+    byte[] encode(TaskResult result);
+
+    /** Writes an error answer. */
+    byte[] encodeError(String message);
+
+    /**
+     * Reads a health answer.
+     *
+     * @throws InvalidTaskException if it is malformed; the message names the field
+     */
+    Health decodeHealth(byte[] bytes);
+
+    /**
+     * Reads a version answer.
+     *
+     * @throws InvalidTaskException if it is malformed; the message names the field
+     */
+    VersionInfo decodeVersion(byte[] bytes);
+
+    /**
+     * Reads an invocation.
+     *
+     * @throws InvalidTaskException if it is malformed; the message names the field
+     */
+    Invocation decodeInvocation(byte[] bytes);
+
+    /**
+     * Reads a result, an original slave's too.
+     *
+     * @param sent what was asked: it gives the task id where the slave sends none
+     * @throws InvalidTaskException if it is malformed; the message names the field
+     */
+    TaskResult decodeResult(byte[] bytes, Invocation sent);
+
+    /** Reads an error answer; whatever the bytes are, returns something that can be shown on one line. */
+    String decodeError(byte[] bytes);
+}
