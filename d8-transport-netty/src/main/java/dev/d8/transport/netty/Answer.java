@@ -1,0 +1,69 @@
+package dev.d8.transport.netty;
+
+import dev.d8.spi.WireFormat;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.ByteBufUtil;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import io.netty.util.AsciiString;
+
+/** A server's answer, before it is known how the connection goes on: the head up to the body's length, and JSON. Immutable. */
+final class Answer {
+
+    private static final AsciiString KEPT = AsciiString.cached("\r\n\r\n");
+    private static final AsciiString KEPT_ALIVE = AsciiString.cached("\r\nConnection: keep-alive\r\n\r\n");
+    private static final AsciiString CLOSED = AsciiString.cached("\r\nConnection: close\r\n\r\n");
+
+    /** How the connection goes on, as the answer's head tells it. */
+    enum Connection {
+        /** It goes on, which HTTP/1.1 takes for granted. */
+        KEPT,
+        /** It goes on, which HTTP/1.0 has to be told. */
+        KEPT_ALIVE,
+        /** It ends. */
+        CLOSED
+    }
+
+    private final AsciiString head;
+    private final byte[] body;
+
+    private Answer(AsciiString head, byte[] body) {
+        this.head = head;
+        this.body = body;
+    }
+
+    static Answer ok(byte[] json) {
+        return of(HttpResponseStatus.OK, "", json);
+    }
+
+    static Answer error(HttpResponseStatus status, String message) {
+        return error(status, "", message);
+    }
+
+    /** Makes an error answer with more header lines, each with its line end. */
+    static Answer error(HttpResponseStatus status, String headers, String message) {
+        return of(status, headers, WireFormat.json().encodeError(message));
+    }
+
+    private static Answer of(HttpResponseStatus status, String headers, byte[] json) {
+        return new Answer(
+                new AsciiString("HTTP/1.1 " + status.code() + " " + status.reasonPhrase()
+                        + "\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n" + headers
+                        + "Content-Length: " + json.length),
+                json);
+    }
+
+    /** Writes the answer into one buffer. */
+    ByteBuf encode(ByteBufAllocator allocator, Connection connection, boolean headOnly) {
+        AsciiString end = switch (connection) {
+            case KEPT -> KEPT;
+            case KEPT_ALIVE -> KEPT_ALIVE;
+            case CLOSED -> CLOSED;
+        };
+        int bodyLength = headOnly ? 0 : body.length;
+        ByteBuf out = allocator.buffer(head.length() + end.length() + bodyLength);
+        ByteBufUtil.copy(head, out);
+        ByteBufUtil.copy(end, out);
+        return out.writeBytes(body, 0, bodyLength);
+    }
+}

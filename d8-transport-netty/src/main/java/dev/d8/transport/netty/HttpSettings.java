@@ -1,0 +1,75 @@
+package dev.d8.transport.netty;
+
+import dev.d8.ConfigurationException;
+import dev.d8.spi.Options;
+import java.time.Duration;
+import java.util.Locale;
+
+/**
+ * The transport's settings; {@link NettyTransportProvider} says what each means.
+ *
+ * @param maxRequestLine in bytes, line end not counted
+ * @param maxHeaderBytes in bytes, line ends not counted
+ * @param maxBody in bytes
+ * @param maxAnswer in bytes
+ */
+record HttpSettings(
+        Io io,
+        int threads,
+        int maxRequestLine,
+        int maxHeaderBytes,
+        int maxHeaders,
+        int maxBody,
+        int maxConnections,
+        int maxConnectionsPerPeer,
+        Duration headerTimeout,
+        Duration bodyTimeout,
+        Duration idleTimeout,
+        Duration connectTimeout,
+        int clientConnections,
+        int clientWaiting,
+        int maxAnswer) {
+
+    /** Which of the operating system's interfaces carries the bytes. */
+    enum Io {
+        AUTO,
+        NIO,
+        EPOLL
+    }
+
+    /** Reads every setting and rejects unknown ones. */
+    static HttpSettings read(Options options) {
+        int cores = Runtime.getRuntime().availableProcessors();
+        HttpSettings settings = new HttpSettings(
+                io(options.text("io", "auto")),
+                number(options, "threads", Math.min(cores, 4), 1, 1024),
+                number(options, "max_request_line", 8 << 10, 64, 1 << 20),
+                number(options, "max_header_bytes", 16 << 10, 256, 1 << 20),
+                number(options, "max_headers", 100, 1, 10_000),
+                number(options, "max_body", 8 << 20, 1, 1 << 30),
+                number(options, "max_connections", 1000, 1, 1_000_000),
+                number(options, "max_connections_per_peer", 100, 1, 1_000_000),
+                options.duration("header_timeout", Duration.ofSeconds(10)),
+                options.duration("body_timeout", Duration.ofSeconds(30)),
+                options.duration("idle_timeout", Duration.ofSeconds(60)),
+                options.duration("connect_timeout", Duration.ofSeconds(5)),
+                number(options, "client_connections", 64, 1, 100_000),
+                number(options, "client_waiting", 1024, 0, 1_000_000),
+                number(options, "max_answer", 64 << 20, 1, 1 << 30));
+        options.rejectUnknown();
+        return settings;
+    }
+
+    private static int number(Options options, String name, int otherwise, int least, int most) {
+        return (int) options.number(name, otherwise, least, most);
+    }
+
+    private static Io io(String name) {
+        for (Io io : Io.values()) {
+            if (io.name().toLowerCase(Locale.ROOT).equals(name)) {
+                return io;
+            }
+        }
+        throw new ConfigurationException("option http.io: \"" + name + "\" (expected: auto, nio or epoll)");
+    }
+}

@@ -1,0 +1,74 @@
+package dev.d8.transport.netty;
+
+import dev.d8.spi.Credentials;
+import dev.d8.spi.ServerSecurity;
+import dev.d8.spi.SlaveClient;
+import dev.d8.spi.SlaveService;
+import dev.d8.spi.Transport;
+import io.netty.util.concurrent.EventExecutor;
+import java.net.URI;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+
+/** HTTP/1.1 on Netty: one group of event loops under every binding and client. Thread-safe. */
+final class NettyTransport implements Transport {
+
+    private static final long CLOSE_SECONDS = 5;
+
+    private final HttpSettings settings;
+    private final NettyIo io;
+    private final ExecutorService resolver = Executors.newCachedThreadPool(NettyIo.named("d8-http-dns-"));
+    private final Set<HttpBinding> bindings = ConcurrentHashMap.newKeySet();
+    private final Set<HttpSlaveClient> clients = ConcurrentHashMap.newKeySet();
+    private volatile boolean closed;
+
+    NettyTransport(HttpSettings settings) {
+        this.settings = settings;
+        this.io = NettyIo.open(settings.io(), settings.threads());
+    }
+
+    @Override
+    public Binding serve(SlaveService service, URI bind, ServerSecurity security) {
+        requireOpen();
+        HttpAddress address = HttpAddress.ofBinding(bind);
+        HttpBinding binding = HttpBinding.open(settings, new Routes(service, security, settings), io, address);
+        bindings.add(binding);
+        binding.closed().thenRun(() -> bindings.remove(binding));
+        return binding;
+    }
+
+    @Override
+    public SlaveClient connect(URI slave, Credentials credentials) {
+        requireOpen();
+        HttpSlaveClient client =
+                new HttpSlaveClient(settings, io, resolver, HttpAddress.ofSlave(slave), credentials, clients::remove);
+        clients.add(client);
+        return client;
+    }
+
+    private void requireOpen() {
+        if (closed) {
+            throw new IllegalStateException("the transport is closed");
+        }
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+        clients.forEach(HttpSlaveClient::close);
+        bindings.forEach(HttpBinding::closeNow);
+        resolver.shutdownNow();
+        io.loops()
+                .shutdownGracefully(0, CLOSE_SECONDS, TimeUnit.SECONDS)
+                .addListener(ended -> bindings.forEach(HttpBinding::terminated));
+        for (EventExecutor loop : io.loops()) {
+            if (loop.inEventLoop()) {
+                return;
+            }
+        }
+        io.loops().terminationFuture().awaitUninterruptibly(CLOSE_SECONDS, TimeUnit.SECONDS);
+    }
+}

@@ -1,0 +1,50 @@
+package dev.d8.transport.netty;
+
+import dev.d8.spi.Options;
+import dev.d8.spi.Transport;
+import dev.d8.spi.TransportProvider;
+import java.util.Set;
+
+/**
+ * Makes the transport for {@code http://host:port}, HTTP/1.1 on Netty. Thread-safe.
+ *
+ * <table>
+ * <caption>Settings; a duration is seconds ({@code 2.5}) or ISO 8601 ({@code PT2.5S})</caption>
+ * <tr><th>name</th><th>unit</th><th>default</th><th>meaning</th></tr>
+ * <tr><td>{@code io}</td><td></td><td>auto</td>
+ *     <td>{@code nio}, {@code epoll} (Linux), or {@code auto}: epoll where it loads</td></tr>
+ * <tr><td>{@code threads}</td><td>threads</td><td>one a core, at most 4</td><td>event loops, shared by all</td></tr>
+ * <tr><td>{@code max_request_line}</td><td>bytes</td><td>8192</td><td>longer: 414</td></tr>
+ * <tr><td>{@code max_header_bytes}</td><td>bytes</td><td>16384</td><td>more: 431; a client refuses such answers</td></tr>
+ * <tr><td>{@code max_headers}</td><td>headers</td><td>100</td><td>more: 431</td></tr>
+ * <tr><td>{@code max_body}</td><td>bytes</td><td>8 MiB</td><td>a request's body; more: 413</td></tr>
+ * <tr><td>{@code max_connections}</td><td>connections</td><td>1000</td><td>of one binding; more: 503 and closed</td></tr>
+ * <tr><td>{@code max_connections_per_peer}</td><td>connections</td><td>100</td><td>from one address; likewise</td></tr>
+ * <tr><td>{@code header_timeout}</td><td>duration</td><td>10 s</td>
+ *     <td>from accepting, later from a request's first byte, to the end of its head</td></tr>
+ * <tr><td>{@code body_timeout}</td><td>duration</td><td>30 s</td><td>from a request's head to its last byte</td></tr>
+ * <tr><td>{@code idle_timeout}</td><td>duration</td><td>60 s</td>
+ *     <td>a server's connection without a request; a client drops its idle ones at half of it</td></tr>
+ * <tr><td>{@code connect_timeout}</td><td>duration</td><td>5 s</td><td>of a client, looking up the name included</td></tr>
+ * <tr><td>{@code client_connections}</td><td>connections</td><td>64</td>
+ *     <td>tasks under way from one client; health and version checks never wait for them</td></tr>
+ * <tr><td>{@code client_waiting}</td><td>calls</td><td>1024</td>
+ *     <td>calls of one client that wait for a connection; more are refused at once</td></tr>
+ * <tr><td>{@code max_answer}</td><td>bytes</td><td>64 MiB</td><td>an answer's body, at a client</td></tr>
+ * </table>
+ */
+public final class NettyTransportProvider implements TransportProvider {
+
+    /** Creates the provider; for {@link java.util.ServiceLoader}. */
+    public NettyTransportProvider() {}
+
+    @Override
+    public Set<String> schemes() {
+        return Set.of(HttpAddress.SCHEME);
+    }
+
+    @Override
+    public Transport create(Options options) {
+        return new NettyTransport(HttpSettings.read(options));
+    }
+}

@@ -1,0 +1,241 @@
+package dev.d8.transport.netty;
+
+import dev.d8.Health;
+import dev.d8.InvalidTaskException;
+import dev.d8.NoExecutorException;
+import dev.d8.SlaveRefusedException;
+import dev.d8.TaskResult;
+import dev.d8.VersionInfo;
+import dev.d8.spi.ExecutionListener;
+import dev.d8.spi.ServerSecurity;
+import dev.d8.spi.SlaveService;
+import dev.d8.spi.WireFormat;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpHeaderValues;
+import io.netty.handler.codec.http.HttpHeaders;
+import io.netty.handler.codec.http.HttpMethod;
+import io.netty.handler.codec.http.HttpRequest;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** What a slave answers to which request. Knows nothing of connections. Thread-safe. */
+final class Routes {
+
+    static final String HEALTH = "/api/health";
+    static final String VERSION = "/api/version";
+    static final String EXECUTE = "/api/execute";
+
+    static final ByteBuf CONTINUE = Unpooled.unreleasableBuffer(
+            Unpooled.copiedBuffer("HTTP/1.1 100 Continue\r\n\r\n", StandardCharsets.US_ASCII)
+                    .asReadOnly());
+    static final Answer HEAD_TIMED_OUT =
+            Answer.error(HttpResponseStatus.REQUEST_TIMEOUT, "the request's head took too long");
+    static final Answer BODY_TIMED_OUT =
+            Answer.error(HttpResponseStatus.REQUEST_TIMEOUT, "the request's body took too long");
+    static final Answer TOO_MANY_CONNECTIONS = Answer.error(
+            HttpResponseStatus.SERVICE_UNAVAILABLE,
+            "Retry-After: 1\r\nD8-Not-Started: true\r\n",
+            "too many connections");
+
+    private static final Logger log = LoggerFactory.getLogger(Routes.class);
+    private static final Answer UNAUTHORIZED =
+            Answer.error(HttpResponseStatus.UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n", "Unauthorized");
+    private static final Answer NOT_FOUND = Answer.error(HttpResponseStatus.NOT_FOUND, "no such path");
+    private static final Answer INTERNAL_ERROR =
+            Answer.error(HttpResponseStatus.INTERNAL_SERVER_ERROR, "internal error");
+    private static final Answer EXPECTATION_FAILED =
+            Answer.error(HttpResponseStatus.EXPECTATION_FAILED, "Expect: only 100-continue is understood");
+    private static final Answer NOT_JSON = Answer.error(
+            HttpResponseStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type: not JSON (expected: application/json)");
+    private static final Answer CODED = Answer.error(
+            HttpResponseStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: not understood (expected: identity)");
+    private static final Answer GET_ONLY = notAllowed("GET, HEAD");
+    private static final Answer POST_ONLY = notAllowed("POST");
+    private static final Answer METHOD_UNKNOWN = notAllowed("GET, HEAD, POST");
+    private static final String BEARER = "Bearer ";
+
+    private final SlaveService service;
+    private final ServerSecurity security;
+    private final WireFormat wire = WireFormat.json();
+    private final int maxBody;
+    private final Answer tooLarge;
+    private volatile @Nullable Encoded<Health> health;
+    private volatile @Nullable Encoded<VersionInfo> version;
+
+    /** The answer made last, which is good for as long as nothing has changed. */
+    private record Encoded<T>(T value, Answer answer) {}
+
+    Routes(SlaveService service, ServerSecurity security, HttpSettings settings) {
+        this.service = service;
+        this.security = security;
+        this.tooLarge = Answer.error(
+                HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE, "the body has more than " + settings.maxBody() + " bytes");
+        this.maxBody = settings.maxBody();
+    }
+
+    /**
+     * Answers from a request's head.
+     *
+     * @param length of the body, in bytes; negative where it is not known yet
+     * @return the answer, or nothing if this is a task whose body has to be read
+     */
+    @Nullable
+    Answer answer(HttpRequest request, long length) {
+        HttpMethod method = request.method();
+        switch (path(request.uri())) {
+            case HEALTH -> {
+                return isGet(method) ? health() : GET_ONLY;
+            }
+            case VERSION -> {
+                return isGet(method) ? version() : GET_ONLY;
+            }
+            case EXECUTE -> {
+                return method.equals(HttpMethod.POST) ? turnAway(request.headers(), length) : POST_ONLY;
+            }
+            default -> {
+                return method.equals(HttpMethod.TRACE) || method.equals(HttpMethod.CONNECT)
+                        ? METHOD_UNKNOWN
+                        : NOT_FOUND;
+            }
+        }
+    }
+
+    /** Runs a task. The future fails where the task is turned away, also where the body makes no sense. */
+    CompletableFuture<TaskResult> execute(byte[] body) {
+        try {
+            return service.execute(wire.decodeInvocation(body), ExecutionListener.NONE);
+        } catch (RuntimeException e) {
+            return CompletableFuture.failedFuture(e);
+        }
+    }
+
+    Answer result(TaskResult result) {
+        try {
+            return Answer.ok(wire.encode(result));
+        } catch (RuntimeException e) {
+            return failure(e);
+        }
+    }
+
+    Answer failure(Throwable failure) {
+        Throwable cause =
+                failure instanceof CompletionException && failure.getCause() != null ? failure.getCause() : failure;
+        if (cause instanceof InvalidTaskException) {
+            return Answer.error(HttpResponseStatus.BAD_REQUEST, message(cause));
+        }
+        if (cause instanceof NoExecutorException) {
+            return Answer.error(HttpResponseStatus.UNPROCESSABLE_ENTITY, message(cause));
+        }
+        if (cause instanceof SlaveRefusedException refused) {
+            long seconds =
+                    Math.max(1, refused.retryAfter().plusNanos(999_999_999).toSeconds());
+            return Answer.error(
+                    refused.reason() == SlaveRefusedException.Reason.QUEUE_FULL
+                            ? HttpResponseStatus.TOO_MANY_REQUESTS
+                            : HttpResponseStatus.SERVICE_UNAVAILABLE,
+                    "Retry-After: " + seconds + "\r\nD8-Not-Started: true\r\n",
+                    message(cause));
+        }
+        log.error("a task failed inside the slave", cause);
+        return INTERNAL_ERROR;
+    }
+
+    Answer tooLarge() {
+        return tooLarge;
+    }
+
+    private @Nullable Answer turnAway(HttpHeaders headers, long length) {
+        if (!authorized(headers)) {
+            return UNAUTHORIZED;
+        }
+        if (headers.contains(HttpHeaderNames.EXPECT)
+                && !headers.containsValue(HttpHeaderNames.EXPECT, HttpHeaderValues.CONTINUE, true)) {
+            return EXPECTATION_FAILED;
+        }
+        if (!isJson(headers.get(HttpHeaderNames.CONTENT_TYPE))) {
+            return NOT_JSON;
+        }
+        if (!headers.getAll(HttpHeaderNames.CONTENT_ENCODING).stream()
+                .allMatch(HttpHeaderValues.IDENTITY::contentEqualsIgnoreCase)) {
+            return CODED;
+        }
+        return length > maxBody ? tooLarge : null;
+    }
+
+    private boolean authorized(HttpHeaders headers) {
+        List<String> values = headers.getAll(HttpHeaderNames.AUTHORIZATION);
+        if (values.size() != 1) {
+            return false;
+        }
+        String value = values.get(0);
+        return value.regionMatches(true, 0, BEARER, 0, BEARER.length())
+                && security.token().matches(value.substring(BEARER.length()).strip());
+    }
+
+    /** A missing type passes: clients of the original protocol leave it out. */
+    private static boolean isJson(@Nullable String contentType) {
+        if (contentType == null) {
+            return true;
+        }
+        int parameters = contentType.indexOf(';');
+        String type = parameters < 0 ? contentType : contentType.substring(0, parameters);
+        return HttpHeaderValues.APPLICATION_JSON.contentEqualsIgnoreCase(type.strip());
+    }
+
+    private Answer health() {
+        try {
+            Health now = service.health();
+            Encoded<Health> last = health;
+            if (last == null || !last.value.equals(now)) {
+                last = new Encoded<>(now, Answer.ok(wire.encode(now)));
+                health = last;
+            }
+            return last.answer;
+        } catch (RuntimeException e) {
+            return failure(e);
+        }
+    }
+
+    private Answer version() {
+        try {
+            VersionInfo now = service.version();
+            Encoded<VersionInfo> last = version;
+            if (last == null || !last.value.equals(now)) {
+                last = new Encoded<>(now, Answer.ok(wire.encode(now)));
+                version = last;
+            }
+            return last.answer;
+        } catch (RuntimeException e) {
+            return failure(e);
+        }
+    }
+
+    private static boolean isGet(HttpMethod method) {
+        return method.equals(HttpMethod.GET) || method.equals(HttpMethod.HEAD);
+    }
+
+    private static String path(String target) {
+        int query = target.indexOf('?');
+        return query < 0 ? target : target.substring(0, query);
+    }
+
+    private static Answer notAllowed(String allowed) {
+        return Answer.error(
+                HttpResponseStatus.METHOD_NOT_ALLOWED,
+                "Allow: " + allowed + "\r\n",
+                "method not allowed (expected: " + allowed + ")");
+    }
+
+    private static String message(Throwable cause) {
+        String message = cause.getMessage();
+        return message == null ? cause.getClass().getSimpleName() : message;
+    }
+}

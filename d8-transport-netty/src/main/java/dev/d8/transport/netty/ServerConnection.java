@@ -1,0 +1,295 @@
+package dev.d8.transport.netty;
+
+import dev.d8.TaskResult;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.ChannelFutureListener;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.handler.codec.http.HttpContent;
+import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpMethod;
+import io.netty.handler.codec.http.HttpRequest;
+import io.netty.handler.codec.http.HttpUtil;
+import io.netty.handler.codec.http.HttpVersion;
+import io.netty.handler.codec.http.LastHttpContent;
+import io.netty.util.ReferenceCountUtil;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * One connection of a server: takes requests one at a time, answers them in order, and keeps the time-outs. Everything
+ * happens on the connection's event loop.
+ *
+ * <p>A peer that closes its sending side counts as gone, and what it asked for is ended: HTTP gives no way to tell the
+ * two apart, and a task whose caller is gone would run for nobody.
+ */
+final class ServerConnection extends ChannelInboundHandlerAdapter {
+
+    private static final Logger log = LoggerFactory.getLogger(ServerConnection.class);
+
+    private enum Phase {
+        /** Waits for a request. */
+        IDLE,
+        /** Part of a head has come, or the connection is new. */
+        HEAD,
+        /** The body of a task is on its way. */
+        BODY,
+        /** A task runs. */
+        RUNNING,
+        /** The last answer has been written. */
+        CLOSING
+    }
+
+    private final HttpBinding binding;
+    private final HttpSettings settings;
+    private final Routes routes;
+    private final StrictRequestDecoder decoder;
+    private final boolean admitted;
+
+    private volatile @Nullable ChannelHandlerContext context;
+    private Phase phase = Phase.HEAD;
+    private @Nullable Deadline deadline;
+    private long unsentAtLastLook;
+    private boolean awaitingWritable;
+
+    // The request being taken.
+    private Answer.Connection after = Answer.Connection.CLOSED;
+    private boolean headOnly;
+    private boolean bodyToCome;
+    private @Nullable ByteArrayOutputStream body;
+    private @Nullable CompletableFuture<TaskResult> task;
+
+    ServerConnection(HttpBinding binding, StrictRequestDecoder decoder, boolean admitted) {
+        this.binding = binding;
+        this.settings = binding.settings();
+        this.routes = binding.routes();
+        this.decoder = decoder;
+        this.admitted = admitted;
+    }
+
+    @Override
+    public void handlerAdded(ChannelHandlerContext ctx) {
+        context = ctx;
+        deadline = new Deadline(ctx.executor(), () -> timedOut(ctx));
+    }
+
+    @Override
+    public void channelActive(ChannelHandlerContext ctx) {
+        if (admitted) {
+            deadline().in(settings.headerTimeout());
+        } else {
+            bodyToCome = true;
+            after = Answer.Connection.CLOSED;
+            answer(ctx, Routes.TOO_MANY_CONNECTIONS);
+        }
+    }
+
+    @Override
+    public void channelRead(ChannelHandlerContext ctx, Object message) throws Exception {
+        if (message instanceof HttpRequest request) {
+            head(ctx, request);
+        } else if (message instanceof HttpContent content) {
+            try {
+                content(ctx, content);
+            } finally {
+                ReferenceCountUtil.release(content);
+            }
+        } else if (message instanceof Refusal refusal) {
+            headOnly = false;
+            refuse(ctx, Answer.error(refusal.status(), refusal.why()));
+        }
+    }
+
+    @Override
+    public void channelReadComplete(ChannelHandlerContext ctx) {
+        if (phase == Phase.IDLE && decoder.headStarted()) {
+            phase = Phase.HEAD;
+            deadline().in(settings.headerTimeout());
+        }
+        ctx.flush();
+    }
+
+    private void head(ChannelHandlerContext ctx, HttpRequest request) throws Exception {
+        boolean chunked = HttpUtil.isTransferEncodingChunked(request);
+        long length = chunked ? -1 : HttpUtil.getContentLength(request, 0L);
+        bodyToCome = chunked || length > 0;
+        headOnly = request.method().equals(HttpMethod.HEAD);
+        boolean http10 = request.protocolVersion().equals(HttpVersion.HTTP_1_0);
+        if (!HttpUtil.isKeepAlive(request) || binding.closing()) {
+            after = Answer.Connection.CLOSED;
+        } else {
+            after = http10 ? Answer.Connection.KEPT_ALIVE : Answer.Connection.KEPT;
+        }
+        Answer answer = routes.answer(request, length);
+        if (answer != null) {
+            answer(ctx, answer);
+            return;
+        }
+        phase = Phase.BODY;
+        body = new ByteArrayOutputStream((int) Math.min(Math.max(length, 64), 64 << 10));
+        deadline().in(settings.bodyTimeout());
+        if (bodyToCome && request.headers().contains(HttpHeaderNames.EXPECT) && !http10) {
+            ctx.writeAndFlush(Routes.CONTINUE.duplicate(), ctx.voidPromise());
+        }
+    }
+
+    private void content(ChannelHandlerContext ctx, HttpContent content) throws IOException {
+        ByteArrayOutputStream sofar = body;
+        if (phase != Phase.BODY || sofar == null) {
+            return;
+        }
+        int length = content.content().readableBytes();
+        if (sofar.size() + length > settings.maxBody()) {
+            refuse(ctx, routes.tooLarge());
+            return;
+        }
+        content.content().readBytes(sofar, length);
+        if (content instanceof LastHttpContent) {
+            bodyToCome = false;
+            body = null;
+            phase = Phase.RUNNING;
+            deadline().never();
+            CompletableFuture<TaskResult> started = routes.execute(sofar.toByteArray());
+            task = started;
+            started.whenComplete((result, failure) -> {
+                if (!ctx.channel().isActive()) {
+                    return;
+                }
+                // Encoded here, on the thread that ran the task: a large result must not hold up the event loop.
+                Answer answer = failure == null ? routes.result(result) : routes.failure(failure);
+                if (ctx.executor().inEventLoop()) {
+                    answer(ctx, answer);
+                } else {
+                    ctx.executor().execute(() -> answer(ctx, answer));
+                }
+            });
+        }
+    }
+
+    /** Answers and ends the connection, whatever was asked for. */
+    private void refuse(ChannelHandlerContext ctx, Answer answer) {
+        bodyToCome = true;
+        answer(ctx, answer);
+    }
+
+    private void answer(ChannelHandlerContext ctx, Answer answer) {
+        if (phase == Phase.CLOSING || !ctx.channel().isActive()) {
+            return;
+        }
+        task = null;
+        body = null;
+        if (bodyToCome || binding.closing()) {
+            after = Answer.Connection.CLOSED;
+        }
+        var out = answer.encode(ctx.alloc(), after, headOnly);
+        if (after == Answer.Connection.CLOSED) {
+            phase = Phase.CLOSING;
+            deadline().never();
+            if (bodyToCome) {
+                Linger.close(ctx.channel(), out);
+            } else {
+                deadline().in(settings.idleTimeout());
+                ctx.writeAndFlush(out).addListener(ChannelFutureListener.CLOSE);
+            }
+            return;
+        }
+        phase = Phase.IDLE;
+        deadline().in(settings.idleTimeout());
+        ctx.write(out, ctx.voidPromise());
+        if (!decoder.reading() || !ctx.channel().isWritable()) {
+            ctx.flush();
+        }
+        if (ctx.channel().isWritable()) {
+            next(ctx);
+        } else {
+            awaitingWritable = true;
+        }
+    }
+
+    @Override
+    public void channelWritabilityChanged(ChannelHandlerContext ctx) {
+        // The next request waits until the peer has read enough of this answer: unread answers never pile up here.
+        if (awaitingWritable && ctx.channel().isWritable()) {
+            awaitingWritable = false;
+            next(ctx);
+        }
+    }
+
+    private void next(ChannelHandlerContext ctx) {
+        try {
+            decoder.next(ctx.pipeline().context(decoder));
+        } catch (Exception e) {
+            exceptionCaught(ctx, e);
+        }
+    }
+
+    /** Ends the connection if nothing is asked for, else after the answer. Any thread. */
+    void closeWhenAnswered() {
+        ChannelHandlerContext ctx = context;
+        if (ctx == null) {
+            return;
+        }
+        ctx.executor().execute(() -> {
+            if (phase == Phase.IDLE || phase == Phase.HEAD) {
+                phase = Phase.CLOSING;
+                // Behind an answer that the peer has not taken yet.
+                ctx.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(ChannelFutureListener.CLOSE);
+            }
+        });
+    }
+
+    @Override
+    public void channelInactive(ChannelHandlerContext ctx) {
+        phase = Phase.CLOSING;
+        deadline().cancel();
+        CompletableFuture<TaskResult> running = task;
+        if (running != null) {
+            running.cancel(true);
+        }
+        ctx.fireChannelInactive();
+    }
+
+    @Override
+    public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
+        if (cause instanceof IOException) {
+            log.debug("connection from {} lost: {}", ctx.channel().remoteAddress(), cause.toString());
+        } else {
+            log.error("connection from {} failed", ctx.channel().remoteAddress(), cause);
+        }
+        ctx.close();
+    }
+
+    private Deadline deadline() {
+        return Objects.requireNonNull(deadline, "not in a pipeline yet");
+    }
+
+    private void timedOut(ChannelHandlerContext ctx) {
+        switch (phase) {
+            case HEAD -> {
+                if (decoder.headStarted()) {
+                    headOnly = false;
+                    refuse(ctx, Routes.HEAD_TIMED_OUT);
+                } else {
+                    ctx.close();
+                }
+            }
+            case BODY -> refuse(ctx, Routes.BODY_TIMED_OUT);
+            case IDLE, CLOSING -> {
+                long unsent = ctx.channel().bytesBeforeWritable();
+                if (unsent > 0 && unsent != unsentAtLastLook) {
+                    // The peer still takes its answer.
+                    unsentAtLastLook = unsent;
+                    deadline().in(settings.idleTimeout());
+                } else {
+                    ctx.close();
+                }
+            }
+            case RUNNING -> {}
+        }
+    }
+}
