@@ -1,0 +1,63 @@
+package dev.d8.executor.python;
+
+import dev.d8.ConfigurationException;
+import dev.d8.Invocation;
+import dev.d8.executor.python.engine.PythonEngine;
+import dev.d8.executor.python.engine.PythonInterpreter;
+import dev.d8.spi.Availability;
+import dev.d8.spi.ExecutionListener;
+import dev.d8.spi.ExecutionOutcome;
+import dev.d8.spi.Executor;
+import dev.d8.spi.Options;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Runs Python tasks on the host's interpreter: the fastest executor and the one that is nearly always there, with a
+ * process of its own as the only wall. Thread-safe.
+ *
+ * <p>Options: {@code python.path}, the interpreter (default: {@code python3}, else {@code python}, on the PATH);
+ * {@code python.environment}, comma-separated names of the variables that a task inherits (default:
+ * {@link PythonEngine#DEFAULT_ENVIRONMENT}).
+ */
+public final class PythonExecutor implements Executor {
+
+    private final PythonEngine engine;
+
+    PythonExecutor(Options options) {
+        Optional<Path> configured = options.path("path");
+        List<String> environment = options.list("environment", PythonEngine.DEFAULT_ENVIRONMENT);
+        engine = new PythonEngine("python", () -> find(configured, environment), environment);
+        options.rejectUnknown();
+    }
+
+    private static PythonInterpreter find(Optional<Path> configured, List<String> environment) {
+        Path candidate = configured
+                .or(() -> PythonInterpreter.onPath("python3"))
+                .or(() -> PythonInterpreter.onPath("python"))
+                .orElseThrow(() -> new ConfigurationException(
+                        "neither python3 nor python is on the PATH; install Python 3.9 or later, or set python.path"));
+        return PythonInterpreter.ask(candidate, PythonEngine.inherited(environment));
+    }
+
+    @Override
+    public Availability probe() {
+        return engine.probe();
+    }
+
+    @Override
+    public Optional<String> objection(Invocation invocation) {
+        return engine.objection(invocation);
+    }
+
+    @Override
+    public ExecutionOutcome execute(Invocation invocation, ExecutionListener listener) throws InterruptedException {
+        return engine.execute(invocation, listener);
+    }
+
+    @Override
+    public void close() {
+        engine.close();
+    }
+}
