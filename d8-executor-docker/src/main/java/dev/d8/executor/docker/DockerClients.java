@@ -1,0 +1,64 @@
+package dev.d8.executor.docker;
+
+import com.github.dockerjava.api.DockerClient;
+import com.github.dockerjava.core.DefaultDockerClientConfig;
+import com.github.dockerjava.core.DockerClientConfig;
+import com.github.dockerjava.core.DockerClientImpl;
+import com.github.dockerjava.zerodep.ZerodepDockerHttpClient;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Optional;
+
+/**
+ * docker-java's clients for one engine.
+ *
+ * @param control for calls that answer soon; over TCP it gives up on those that do not, a Unix socket ends with its engine
+ * @param streams for attaching: may be silent for as long as a task is
+ */
+record DockerClients(URI host, DockerClient control, DockerClient streams) implements AutoCloseable {
+
+    static final String DEFAULT_HOST = "unix:///var/run/docker.sock";
+
+    private static final Duration CONNECT_WITHIN = Duration.ofSeconds(3);
+
+    /** A start on a busy, small machine takes seconds. */
+    private static final Duration ANSWER_WITHIN = Duration.ofSeconds(60);
+
+    /** Returns whether this user's files may name an engine: a Docker context or docker-java's own properties. */
+    static boolean configuredByUser() {
+        Path home = Path.of(System.getProperty("user.home", "/"));
+        return Files.exists(home.resolve(".docker/config.json"))
+                || Files.exists(home.resolve(".docker-java.properties"));
+    }
+
+    /** Makes clients for a host; without one, for the host of the current Docker context. Connects to nothing. */
+    static DockerClients of(Optional<String> host) {
+        DefaultDockerClientConfig.Builder builder = DefaultDockerClientConfig.createDefaultConfigBuilder();
+        host.ifPresent(builder::withDockerHost);
+        DockerClientConfig config = builder.build();
+        return new DockerClients(
+                config.getDockerHost(), client(config, Optional.of(ANSWER_WITHIN)), client(config, Optional.empty()));
+    }
+
+    private static DockerClient client(DockerClientConfig config, Optional<Duration> answerWithin) {
+        ZerodepDockerHttpClient.Builder http = new ZerodepDockerHttpClient.Builder()
+                .dockerHost(config.getDockerHost())
+                .sslConfig(config.getSSLConfig())
+                .connectionTimeout(CONNECT_WITHIN);
+        answerWithin.ifPresent(http::responseTimeout);
+        return DockerClientImpl.getInstance(config, http.build());
+    }
+
+    @Override
+    public void close() {
+        try (control;
+                streams) {
+            // Closes both.
+        } catch (IOException e) {
+            // Nothing is lost.
+        }
+    }
+}

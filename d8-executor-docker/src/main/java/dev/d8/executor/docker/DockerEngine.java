@@ -1,0 +1,283 @@
+package dev.d8.executor.docker;
+
+import com.github.dockerjava.api.exception.NotFoundException;
+import com.github.dockerjava.api.model.Info;
+import com.github.dockerjava.api.model.Version;
+import dev.d8.Invocation;
+import dev.d8.Isolation;
+import dev.d8.executor.python.engine.PythonInterpreter;
+import dev.d8.spi.Availability;
+import dev.d8.spi.Availability.Available;
+import dev.d8.spi.Availability.Unavailable;
+import dev.d8.spi.ExecutionListener;
+import dev.d8.spi.ExecutionOutcome;
+import dev.d8.spi.TimeSource;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.DateTimeException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Knows whether tasks can run on an engine right now. A look at it is taken on a thread of its own, since the first one
+ * takes more than a second; {@link #probe} waits for a moment and else tells what is known so far. Thread-safe.
+ */
+final class DockerEngine implements AutoCloseable {
+
+    private static final Duration ANSWER_WITHIN = Duration.ofMillis(700);
+
+    /** After this the last good answer is no longer believed. */
+    private static final Duration PATIENCE = Duration.ofSeconds(5);
+
+    /** The first look includes the start of a container. */
+    private static final Duration FIRST_LOOK = Duration.ofSeconds(30);
+
+    private static final String QUESTION = "import sys\nprint(sys.version.replace('\\n', ''))";
+
+    private final DockerSettings settings;
+    private final Containers containers;
+    private final ContainerRunner runner;
+    private final TimeSource time;
+    private final Executor workers;
+
+    private volatile @Nullable Look look;
+    private volatile @Nullable State last;
+
+    // Only the one look that runs sets these.
+    private volatile @Nullable DockerClients clients;
+    private @Nullable Tried tried;
+
+    DockerEngine(
+            DockerSettings settings, Containers containers, ContainerRunner runner, TimeSource time, Executor workers) {
+        this.settings = settings;
+        this.containers = containers;
+        this.runner = runner;
+        this.time = time;
+        this.workers = workers;
+    }
+
+    /** What a look found: an engine to run on unless tasks cannot run. */
+    private record State(
+            Availability availability, @Nullable ReadyEngine engine) {}
+
+    /** The Python that was found in an image. */
+    private record Tried(String imageId, String version) {}
+
+    /** A look that was begun. */
+    private static final class Look {
+        final CompletableFuture<State> result = new CompletableFuture<>();
+        final long began;
+        volatile String step = "connecting to the Docker engine";
+
+        Look(long began) {
+            this.began = began;
+        }
+    }
+
+    Availability probe() {
+        Look current = begin();
+        try {
+            return current.result
+                    .get(ANSWER_WITHIN.toNanos(), TimeUnit.NANOSECONDS)
+                    .availability();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } catch (ExecutionException e) {
+            return new Unavailable("the Docker engine cannot be looked at: " + EngineTrouble.words(e));
+        } catch (TimeoutException e) {
+            // Told below.
+        }
+        State before = last;
+        Duration spent = time.since(current.began);
+        if (before != null && spent.compareTo(PATIENCE) < 0) {
+            return before.availability();
+        }
+        return new Unavailable(
+                spent.compareTo(PATIENCE) < 0
+                        ? "still " + current.step + "; ask again in a moment"
+                        : current.step + " takes longer than " + PATIENCE.toSeconds()
+                                + " s: the Docker engine hangs or is overloaded. See whether docker version answers");
+    }
+
+    /**
+     * Returns the engine as the last look found it; waits for the first look.
+     *
+     * @throws NotReadyException if no task can run
+     */
+    ReadyEngine ready() throws NotReadyException, InterruptedException {
+        State state = last;
+        try {
+            if (state == null) {
+                state = begin().result.get(FIRST_LOOK.toNanos(), TimeUnit.NANOSECONDS);
+            }
+        } catch (ExecutionException e) {
+            throw new NotReadyException("the Docker engine cannot be looked at: " + EngineTrouble.words(e));
+        } catch (TimeoutException e) {
+            throw new NotReadyException("the Docker engine did not answer within " + FIRST_LOOK.toSeconds() + " s");
+        }
+        ReadyEngine engine = state.engine();
+        if (engine == null) {
+            throw new NotReadyException(
+                    state.availability() instanceof Unavailable missing ? missing.reason() : "no Docker engine");
+        }
+        return engine;
+    }
+
+    private synchronized Look begin() {
+        Look running = look;
+        if (running != null && !running.result.isDone()) {
+            return running;
+        }
+        Look started = new Look(time.nanoTime());
+        look = started;
+        try {
+            workers.execute(() -> take(started));
+        } catch (RejectedExecutionException e) {
+            started.result.complete(new State(new Unavailable("the executor is closed"), null));
+        }
+        return started;
+    }
+
+    private void take(Look current) {
+        State state;
+        try {
+            state = look(current);
+        } catch (NotReadyException e) {
+            state = new State(new Unavailable(String.valueOf(e.getMessage())), null);
+        } catch (RuntimeException | LinkageError e) {
+            state = new State(new Unavailable("the Docker engine cannot be used: " + EngineTrouble.words(e)), null);
+        } catch (InterruptedException e) {
+            state = new State(new Unavailable("the executor is closed"), null);
+        }
+        last = state;
+        current.result.complete(state);
+    }
+
+    private State look(Look current) throws NotReadyException, InterruptedException {
+        Optional<String> configured = settings.host()
+                .or(() -> Optional.ofNullable(System.getenv("DOCKER_HOST")))
+                .filter(host -> !host.isBlank());
+        // docker-java is loaded only where there may be something to talk to.
+        requireSocket(configured.orElse(DockerClients.configuredByUser() ? "" : DockerClients.DEFAULT_HOST));
+        DockerClients connected = connect(configured);
+        URI host = connected.host();
+        requireSocket(host.toString());
+        current.step = "connecting to the Docker engine at " + host;
+        Version version;
+        Info info;
+        try {
+            version = connected.control().versionCmd().exec();
+            info = connected.control().infoCmd().exec();
+        } catch (RuntimeException e) {
+            throw new NotReadyException(EngineTrouble.connecting(e, host));
+        }
+        Walls.requireApi(String.valueOf(version.getApiVersion()));
+        ReadyEngine engine = new ReadyEngine(
+                host,
+                connected.control(),
+                connected.streams(),
+                imageId(connected),
+                Walls.of(settings, info),
+                clock(info),
+                time.nanoTime());
+        containers.sweep(engine);
+        current.step = "trying out the image " + settings.image();
+        Tried python = tryOut(engine);
+        return new State(
+                new Available(
+                        "Docker " + version.getVersion() + ", " + settings.image() + ", Python "
+                                + python.version().replaceAll(" .*", ""),
+                        Isolation.CONTAINER,
+                        Optional.of(python.version())),
+                engine);
+    }
+
+    private static void requireSocket(String host) throws NotReadyException {
+        if (host.startsWith("unix://")) {
+            String socket = host.substring("unix://".length());
+            if (!Files.exists(Path.of(socket))) {
+                throw new NotReadyException(EngineTrouble.missing(socket));
+            }
+            if (!Files.isWritable(Path.of(socket))) {
+                throw new NotReadyException(EngineTrouble.forbidden(socket));
+            }
+        }
+    }
+
+    private DockerClients connect(Optional<String> configured) throws NotReadyException {
+        DockerClients existing = clients;
+        if (existing == null) {
+            try {
+                existing = DockerClients.of(configured);
+            } catch (RuntimeException e) {
+                throw new NotReadyException(
+                        "the Docker host " + configured.orElse("of the Docker context") + " cannot be used: "
+                                + EngineTrouble.words(e) + ". Set docker.host to unix://PATH or tcp://HOST:PORT");
+            }
+            clients = existing;
+        }
+        return existing;
+    }
+
+    private String imageId(DockerClients connected) throws NotReadyException {
+        try {
+            return String.valueOf(
+                    connected.control().inspectImageCmd(settings.image()).exec().getId());
+        } catch (NotFoundException e) {
+            throw new NotReadyException("image " + settings.image() + " is not on this machine; docker pull "
+                    + settings.image() + ", or set docker.image");
+        }
+    }
+
+    /** Runs a first program on an image that has not been seen yet: it tells the version, and that all this works. */
+    private Tried tryOut(ReadyEngine engine) throws NotReadyException, InterruptedException {
+        Tried before = tried;
+        if (before != null && before.imageId().equals(engine.imageId())) {
+            return before;
+        }
+        Invocation question =
+                Invocation.python(QUESTION).timeout(Duration.ofSeconds(20)).build();
+        ExecutionOutcome outcome =
+                runner.run(engine, question, Optional.empty(), ExecutionListener.NONE, time.nanoTime());
+        if (!outcome.termination().success()) {
+            throw new NotReadyException("image " + settings.image() + " runs no Python: "
+                    + outcome.message().orElseGet(() -> outcome.stderr().text().strip())
+                    + ". Set docker.image to one with a python3 3." + PythonInterpreter.OLDEST_MINOR + " or later");
+        }
+        String version = outcome.stdout().text().strip();
+        String[] parts = version.split("[. ]", -1);
+        if (parts.length < 2 || !parts[0].equals("3") || Integer.parseInt(parts[1]) < PythonInterpreter.OLDEST_MINOR) {
+            throw new NotReadyException("image " + settings.image() + " has Python " + version + " (expected: 3."
+                    + PythonInterpreter.OLDEST_MINOR + " or later). Set docker.image");
+        }
+        Tried now = new Tried(engine.imageId(), version);
+        tried = now;
+        return now;
+    }
+
+    private static Instant clock(Info info) throws NotReadyException {
+        try {
+            return java.time.OffsetDateTime.parse(String.valueOf(info.getSystemTime()))
+                    .toInstant();
+        } catch (DateTimeException e) {
+            throw new NotReadyException("the Docker engine does not tell its time: " + info.getSystemTime());
+        }
+    }
+
+    @Override
+    public void close() {
+        DockerClients open = clients;
+        if (open != null) {
+            open.close();
+        }
+    }
+}

@@ -1,0 +1,105 @@
+package dev.d8.executor.docker;
+
+import java.io.IOException;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.List;
+
+/** Decides which directories of the slave a task may see: those below the roots of {@code docker.mounts}. */
+final class WorkingDirs {
+
+    /** A directory may not be had; the message says why and what to do about it. */
+    static final class RefusedException extends Exception {
+        private static final long serialVersionUID = 1L;
+
+        RefusedException(String message) {
+            super(message);
+        }
+    }
+
+    /**
+     * A directory that a task may read.
+     *
+     * @param source where it really is, with no link on the way
+     * @param target where the task finds it: where it asked for it
+     */
+    record Mount(Path source, Path target) {}
+
+    private final List<Path> roots;
+
+    WorkingDirs(List<Path> roots) {
+        this.roots = List.copyOf(roots);
+    }
+
+    Mount admit(String workingDir, URI engine) throws RefusedException {
+        if (roots.isEmpty()) {
+            throw refused(
+                    workingDir,
+                    "no directory of this slave is open to containers. Leave working_dir out, or set"
+                            + " docker.mounts to roots below which directories may be mounted read-only");
+        }
+        if (!"unix".equals(engine.getScheme())) {
+            throw refused(
+                    workingDir,
+                    "the Docker engine " + engine + " is on another machine, which has not this"
+                            + " slave's directories. Leave working_dir out");
+        }
+        Path real;
+        Path asked;
+        try {
+            asked = Path.of(workingDir).normalize();
+            if (!asked.isAbsolute()) {
+                throw refused(workingDir, "not an absolute path");
+            }
+            // The directory as the system finds it: "link/.." is not what it looks like.
+            real = Path.of(workingDir).toRealPath();
+        } catch (InvalidPathException e) {
+            throw refused(workingDir, "not a path");
+        } catch (NoSuchFileException e) {
+            throw refused(workingDir, "does not exist on this slave");
+        } catch (IOException e) {
+            throw refused(workingDir, "cannot be read: " + e.getMessage());
+        }
+        if (!Files.isDirectory(real)) {
+            throw refused(workingDir, "not a directory");
+        }
+        if (roots.stream().noneMatch(root -> real.startsWith(realRoot(root)))) {
+            String where = real.equals(asked) ? "" : "leads to " + real + ", which ";
+            throw refused(
+                    workingDir,
+                    where + "is not below " + names() + ". Add a root to docker.mounts if containers" + " may read it");
+        }
+        if (holdsSocket(real, engine)) {
+            throw refused(workingDir, "holds the Docker socket, which no task may reach");
+        }
+        return new Mount(real, asked);
+    }
+
+    private static boolean holdsSocket(Path directory, URI engine) {
+        try {
+            // A read-only mount does not keep anybody from connecting to a socket in it.
+            return Path.of(engine.getPath()).toRealPath().startsWith(directory);
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    private static Path realRoot(Path root) {
+        try {
+            return root.toRealPath();
+        } catch (IOException e) {
+            return root; // It does not exist, so nothing is below it.
+        }
+    }
+
+    private String names() {
+        return String.join(", ", roots.stream().map(Path::toString).toList());
+    }
+
+    private static RefusedException refused(String workingDir, String why) {
+        return new RefusedException("working_dir " + workingDir + ": " + why);
+    }
+}

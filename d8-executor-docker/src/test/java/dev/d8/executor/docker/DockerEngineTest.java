@@ -1,0 +1,214 @@
+package dev.d8.executor.docker;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.d8.Invocation;
+import dev.d8.Termination.Status;
+import dev.d8.spi.Availability;
+import dev.d8.spi.Availability.Available;
+import dev.d8.spi.Availability.Unavailable;
+import dev.d8.spi.ExecutionListener;
+import dev.d8.spi.ExecutionOutcome;
+import dev.d8.spi.Options;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.SocketException;
+import java.net.StandardProtocolFamily;
+import java.net.URI;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What a slave's owner reads where Docker cannot be used. Needs no engine, but for the last. */
+@Timeout(60)
+class DockerEngineTest {
+
+    private static final String INFO =
+            "{\"SystemTime\":\"2026-11-22T12:00:00.5Z\",\"MemoryLimit\":true,\"SecurityOptions\":[]}";
+
+    @TempDir
+    Path temp;
+
+    private static DockerExecutor executor(String host) {
+        return new DockerExecutor(DockerSettings.of(Options.of(Map.of("host", host, "image", "nobody/nothing:1"))));
+    }
+
+    private static String reason(String host) {
+        try (DockerExecutor executor = executor(host)) {
+            return TestEngine.reason(TestEngine.probed(executor));
+        }
+    }
+
+    @Test
+    void a_missing_socket_is_named_with_the_cure_and_no_task_starts() throws Exception {
+        Path socket = temp.resolve("docker.sock");
+        String words = "no Docker engine: " + socket + " does not exist. Install Docker or set DOCKER_HOST";
+        try (DockerExecutor executor = executor("unix://" + socket)) {
+            assertThat(executor.probe()).isEqualTo(new Unavailable(words));
+
+            ExecutionOutcome outcome =
+                    executor.execute(Invocation.python("print(1)").build(), ExecutionListener.NONE);
+
+            assertThat(outcome.termination().status()).isEqualTo(Status.START_FAILED);
+            assertThat(outcome.message()).contains(words);
+        }
+    }
+
+    @Test
+    void a_socket_that_nobody_listens_on_refuses() throws IOException {
+        Path socket = Files.createFile(temp.resolve("docker.sock"));
+
+        assertThat(reason("unix://" + socket)).contains("no Docker engine answers", "refused", "Start Docker");
+    }
+
+    @Test
+    void a_port_that_nobody_listens_on_refuses() throws IOException {
+        int port;
+        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            port = socket.getLocalPort();
+        }
+
+        assertThat(reason("tcp://127.0.0.1:" + port)).contains("no Docker engine answers", "refused");
+    }
+
+    @Test
+    void a_denied_permission_is_told_with_both_cures() {
+        URI host = URI.create("unix:///var/run/docker.sock");
+        String words = EngineTrouble.forbidden("/var/run/docker.sock");
+
+        assertThat(words).contains("permission denied on /var/run/docker.sock", "group docker", "rootless");
+        assertThat(EngineTrouble.connecting(new IllegalStateException(new SocketException("Permission denied")), host))
+                .isEqualTo(words);
+        assertThat(EngineTrouble.connecting(new AccessDeniedException("/var/run/docker.sock"), host))
+                .isEqualTo(words);
+    }
+
+    @Test
+    void an_engine_that_says_nothing_does_not_hold_a_probe_up() throws IOException {
+        Path socket = temp.resolve("docker.sock");
+        try (ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+            server.bind(UnixDomainSocketAddress.of(socket));
+            try (DockerExecutor executor = executor("unix://" + socket)) {
+                assertThat(TestEngine.reason(executor.probe())).startsWith("still connecting");
+                assertThat(TestEngine.reason(TestEngine.probed(executor)))
+                        .contains("connecting to the Docker engine", "takes longer than 5 s", "hangs or is overloaded");
+            }
+        }
+    }
+
+    @Test
+    void a_host_that_is_no_address_is_told() {
+        assertThat(reason("ssh://somewhere")).contains("ssh://somewhere", "docker.host");
+    }
+
+    @Test
+    void an_engine_too_old_is_told() throws IOException {
+        try (FakeEngine engine = new FakeEngine(Map.of("/version", "{\"ApiVersion\":\"1.40\"}", "/info", INFO))) {
+            assertThat(reason(engine.host())).contains("API 1.40", "1.41 or later", "20.10");
+        }
+    }
+
+    @Test
+    void an_image_that_is_absent_is_named_and_not_pulled() throws IOException {
+        try (FakeEngine engine = new FakeEngine(
+                Map.of("/version", "{\"ApiVersion\":\"1.41\"}", "/info", INFO, "/containers/json", "[]"))) {
+            assertThat(reason(engine.host()))
+                    .isEqualTo("image nobody/nothing:1 is not on this machine; docker pull nobody/nothing:1, or set"
+                            + " docker.image");
+        }
+    }
+
+    @Test
+    void the_engines_own_words_are_passed_on() {
+        assertThat(EngineTrouble.words(new com.github.dockerjava.api.exception.BadRequestException(
+                        "Status 400: {\"message\":\"exec: \\\"python3\\\": not found\"}\n")))
+                .isEqualTo("exec: \"python3\": not found");
+    }
+
+    @Test
+    void an_engine_that_goes_away_and_comes_back_is_noticed() throws Exception {
+        TestEngine.executor(Map.of()).close();
+        Path real = Path.of(URI.create(TestEngine.host()).getPath());
+        Path link = Files.createSymbolicLink(temp.resolve("docker.sock"), real);
+        Map<String, String> options = new HashMap<>(Map.of("host", "unix://" + link, "image", TestEngine.image()));
+        try (DockerExecutor executor = new DockerExecutor(DockerSettings.of(Options.of(options)))) {
+            assertThat(TestEngine.probed(executor)).isInstanceOf(Available.class);
+
+            Files.delete(link);
+            assertThat(awaited(executor, Unavailable.class)).isInstanceOf(Unavailable.class);
+
+            Files.createSymbolicLink(link, real);
+            assertThat(awaited(executor, Available.class)).isInstanceOf(Available.class);
+            assertThat(executor.execute(Invocation.python("print(1)").build(), ExecutionListener.NONE)
+                            .stdout()
+                            .text())
+                    .isEqualTo("1\n");
+        }
+    }
+
+    private static Availability awaited(DockerExecutor executor, Class<?> kind) {
+        long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        Availability answer;
+        do {
+            answer = executor.probe();
+        } while (!kind.isInstance(answer) && System.nanoTime() < until);
+        return answer;
+    }
+
+    /** Answers some paths of the engine's API, and 404 for the rest, one call a connection. */
+    private static final class FakeEngine implements AutoCloseable {
+        private final ServerSocket server = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
+        private final Map<String, String> answers;
+
+        FakeEngine(Map<String, String> answers) throws IOException {
+            this.answers = answers;
+            Thread thread = new Thread(this::serve, "fake-engine");
+            thread.setDaemon(true);
+            thread.start();
+        }
+
+        private void serve() {
+            while (!server.isClosed()) {
+                try (Socket call = server.accept()) {
+                    BufferedReader in =
+                            new BufferedReader(new InputStreamReader(call.getInputStream(), StandardCharsets.US_ASCII));
+                    String path = in.readLine().split("[ ?]", -1)[1];
+                    while (!in.readLine().isEmpty()) {
+                        // Headers say nothing of interest.
+                    }
+                    String answer = answers.get(path);
+                    String body = answer == null ? "{\"message\":\"no such thing\"}" : answer;
+                    call.getOutputStream()
+                            .write(("HTTP/1.1 " + (answer == null ? "404 Not Found" : "200 OK")
+                                            + "\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: "
+                                            + body.length() + "\r\n\r\n" + body)
+                                    .getBytes(StandardCharsets.US_ASCII));
+                } catch (IOException e) {
+                    // The test is over, or the client left.
+                }
+            }
+        }
+
+        String host() {
+            return "tcp://127.0.0.1:" + server.getLocalPort();
+        }
+
+        @Override
+        public void close() throws IOException {
+            server.close();
+        }
+    }
+}
