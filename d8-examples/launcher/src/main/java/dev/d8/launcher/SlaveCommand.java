@@ -1,0 +1,136 @@
+package dev.d8.launcher;
+
+import dev.d8.ConfigurationException;
+import dev.d8.VersionInfo;
+import dev.d8.slave.ExecutorRanking;
+import dev.d8.slave.SlaveServer;
+import dev.d8.spi.Options;
+import java.io.PrintWriter;
+import java.net.URI;
+import java.net.URISyntaxException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code d8 slave}: runs tasks that masters send, until it is told to stop. */
+@Command(
+        name = "slave",
+        mixinStandardHelpOptions = true,
+        description = "Runs tasks that masters send, until SIGTERM or Ctrl-C.")
+final class SlaveCommand implements Callable<Integer> {
+
+    private static final Logger LOG = LoggerFactory.getLogger(SlaveCommand.class);
+
+    @Spec
+    @SuppressWarnings("NullAway.Init") // picocli sets it.
+    private CommandSpec spec;
+
+    @Mixin
+    private final TokenOptions token = new TokenOptions();
+
+    @Option(names = "--host", defaultValue = "127.0.0.1", description = "where to listen (default: ${DEFAULT-VALUE})")
+    private String host = "127.0.0.1";
+
+    @Option(names = "--port", defaultValue = "7600", description = "0 takes a free one (default: ${DEFAULT-VALUE})")
+    private int port = SlaveServer.DEFAULT_PORT;
+
+    @Option(
+            names = "--executors",
+            split = ",",
+            paramLabel = "NAME",
+            description = "only these, such as docker,venv,python (default: all that are found, best first)")
+    private List<String> executors = List.of();
+
+    @Option(
+            names = "--repo",
+            paramLabel = "DIR",
+            description = "the git checkout that says which commit runs (default: the current folder)")
+    private Path repo = Path.of("");
+
+    @Option(names = "--commit", paramLabel = "SHA", description = "the commit to report instead (default: D8_COMMIT)")
+    private @Nullable String commit;
+
+    @Option(names = "--plugins", paramLabel = "DIR", description = "a folder of plugin jars")
+    private @Nullable Path plugins;
+
+    @Option(
+            names = "--max-concurrent",
+            paramLabel = "N",
+            description = "tasks at one time (default: twice the processors, at least 4)")
+    private @Nullable Integer maxConcurrent;
+
+    @Option(names = "--queue", paramLabel = "N", description = "tasks that may wait for a slot (default: 256)")
+    private @Nullable Integer queue;
+
+    @Option(
+            names = {"-o", "--option"},
+            paramLabel = "NAME=VALUE",
+            description = "a plugin's setting, such as docker.image=python:3-slim; the README lists them")
+    private Map<String, String> options = Map.of();
+
+    @Override
+    public Integer call() throws InterruptedException {
+        SlaveServer slave = start();
+        // The JVM would end with 143 after SIGTERM, though a slave that was told to stop and did so is done.
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            slave.close();
+            Runtime.getRuntime().halt(Main.DONE);
+        }));
+        PrintWriter out = spec.commandLine().getOut();
+        VersionInfo version = slave.version();
+        out.println("listening on " + slave.uri());
+        out.println("version " + version.version() + ", commit " + version.commit() + ", branch " + version.branch()
+                + (version.dirty() ? ", with uncommitted changes" : ""));
+        slave.executors()
+                .availability()
+                .forEach((method, availability) ->
+                        out.println("executor " + method + ": " + ExecutorRanking.describe(availability)));
+        out.flush();
+        if (System.getProperty("user.name").equals("root")) {
+            LOG.warn("this slave runs as root, and so do the tasks of the executors python and venv; "
+                    + "give it a user of its own");
+        }
+        new CountDownLatch(1).await();
+        return Main.DONE;
+    }
+
+    private SlaveServer start() {
+        SlaveServer.Builder builder = SlaveServer.builder()
+                .bind(bind())
+                .token(token.token())
+                .executors(executors)
+                .options(Options.of(options))
+                .version(MasterOptions.version(commit, repo));
+        if (plugins != null) {
+            builder.plugins(plugins);
+        }
+        if (maxConcurrent != null) {
+            builder.maxConcurrent(maxConcurrent);
+        }
+        if (queue != null) {
+            builder.queueCapacity(queue);
+        }
+        return builder.start();
+    }
+
+    private URI bind() {
+        if (port < 0 || port > 65535) {
+            throw new ConfigurationException("--port: " + port + " (expected: 0 to 65535)");
+        }
+        try {
+            return new URI("http", null, host, port, null, null, null);
+        } catch (URISyntaxException e) {
+            throw new ConfigurationException("--host: \"" + host + "\" (expected: a host name or address)", e);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+package dev.d8.launcher;
+
+import static dev.d8.launcher.Cli.TOKEN;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.d8.examples.shell.ShellExecutorProvider;
+import dev.d8.launcher.Cli.Ended;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.jar.JarEntry;
+import java.util.jar.JarOutputStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+@Timeout(180)
+class LauncherTest {
+
+    private static final Map<String, String> ENVIRONMENT = Map.of("SLAVE_TOKEN", TOKEN);
+
+    @TempDir
+    private Path folder;
+
+    @Test
+    void the_demo_runs_the_main_job() throws Exception {
+        Ended ended = Cli.run(Map.of(), folder, "", "demo");
+        assertThat(ended.out())
+                .contains("the master registered it: ALIVE", "Fibonacci: ok by ", "| 55", "! NameError", "NicheReport[")
+                .contains("done: all three ended as they should");
+        assertThat(ended.exit()).isZero();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"demo", "slave", "run", "health", "version", "master"})
+    void every_command_explains_itself(String command) throws Exception {
+        Ended ended = Cli.run(Map.of(), folder, "", command, "--help");
+        assertThat(ended.exit()).isZero();
+        assertThat(ended.out()).contains("Usage: d8 " + command);
+    }
+
+    @Test
+    void a_slave_that_speaks_the_original_protocol_only_is_enough() throws Exception {
+        Process original = Cli.script("original_slave.py", folder, TOKEN);
+        try {
+            String address = "127.0.0.1:" + original.inputReader().readLine();
+            String[] common = {"--slave", address, "--commit", "0123456789abcdef0123456789abcdef01234567"};
+            assertThat(Cli.run(ENVIRONMENT, folder, "", with(common, "run", "print(55)")))
+                    .isEqualTo(new Ended(0, "55\n", ""));
+            Ended failed = Cli.run(ENVIRONMENT, folder, "", with(common, "run", "undefined"));
+            assertThat(failed.exit()).isEqualTo(1);
+            assertThat(failed.err()).contains("NameError");
+            assertThat(Cli.run(ENVIRONMENT, folder, "", with(common, "health")).out())
+                    .contains("status    healthy");
+            assertThat(Cli.run(Map.of("SLAVE_TOKEN", "wrong"), folder, "", with(common, "run", "print(1)"))
+                            .exit())
+                    .isEqualTo(3);
+        } finally {
+            original.destroyForcibly();
+        }
+    }
+
+    private static String[] with(String[] common, String command, String... more) {
+        return Stream.of(List.of(command), List.of(common), List.of(more))
+                .flatMap(List::stream)
+                .toArray(String[]::new);
+    }
+
+    @Test
+    void an_executor_dropped_into_a_folder_runs_its_tasks() throws Exception {
+        Path plugins = Files.createDirectory(folder.resolve("plugins"));
+        jarOf(ShellExecutorProvider.class, plugins.resolve("shell-executor.jar"));
+        try (Cli.Running slave = new Cli.Running(
+                Cli.start(ENVIRONMENT, folder, "slave", "--port", "0", "--plugins", plugins.toString()))) {
+            int port = URI.create(slave.await("listening on ")).getPort();
+            assertThat(slave.await("executor shell: ")).startsWith("available");
+            Ended ended = Cli.ended(
+                    new ProcessBuilder(
+                                    Cli.PYTHON,
+                                    "-c",
+                                    "import json,sys,urllib.request as u\n"
+                                            + "r=u.Request('http://127.0.0.1:%s/api/execute' % sys.argv[1],"
+                                            + "json.dumps({'command':'echo $((40+2))','runtime':'shell'}).encode(),"
+                                            + "{'Authorization':'Bearer '+sys.argv[2],'Content-Type':'application/json'})\n"
+                                            + "print(json.load(u.urlopen(r)))",
+                                    String.valueOf(port),
+                                    TOKEN)
+                            .start(),
+                    "");
+            assertThat(ended.err()).isEmpty();
+            assertThat(ended.out()).contains("'output': '42\\n'", "'method': 'shell'");
+        }
+    }
+
+    private static void jarOf(Class<?> type, Path jar) throws Exception {
+        Path built =
+                Path.of(type.getProtectionDomain().getCodeSource().getLocation().toURI());
+        if (Files.isRegularFile(built)) {
+            Files.copy(built, jar);
+            return;
+        }
+        try (OutputStream out = Files.newOutputStream(jar);
+                JarOutputStream zip = new JarOutputStream(out);
+                Stream<Path> files = Files.walk(built)) {
+            for (Path file : files.filter(Files::isRegularFile).toList()) {
+                zip.putNextEntry(new JarEntry(built.relativize(file).toString()));
+                Files.copy(file, zip);
+                zip.closeEntry();
+            }
+        }
+    }
+
+    @Test
+    void a_master_tells_of_every_change() throws Exception {
+        try (Cli.Running slave = new Cli.Running(
+                        Cli.start(ENVIRONMENT, folder, "slave", "--port", "0", "--executors", "python"));
+                Cli.Running master = new Cli.Running(watching(slave))) {
+            assertThat(master.await(" pi ")).isEqualTo("UNKNOWN -> ALIVE: it answers");
+            assertThat(master.await(" nobody ")).startsWith("UNKNOWN -> DEAD: cannot reach");
+            assertThat(master.terminate().exit()).isZero();
+        }
+    }
+
+    private Process watching(Cli.Running slave) throws IOException {
+        URI address = URI.create(slave.await("listening on "));
+        Path file = Files.writeString(
+                folder.resolve("slaves"), "# ours\n\npi=" + address.getAuthority() + " arm64 # the small one\n");
+        return Cli.start(
+                ENVIRONMENT, folder, "master", "--slaves-file", file.toString(), "--slave", "nobody=127.0.0.1:1");
+    }
+
+    @Test
+    void a_master_without_slaves_or_with_a_malformed_one_says_so() throws Exception {
+        assertThat(Cli.run(Map.of(), folder, "", "master").err()).contains("no slave to watch");
+        assertThat(Cli.run(Map.of(), folder, "", "master", "--slave", "pi").err())
+                .contains("expected: ID=HOST:PORT");
+    }
+}

@@ -1,0 +1,250 @@
+package dev.d8.launcher;
+
+import static dev.d8.launcher.Cli.TOKEN;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.d8.launcher.Cli.Ended;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardWatchEventKinds;
+import java.nio.file.WatchService;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A slave as its owner starts it, and everybody who talks to it: old clients, the shell, and those who go away. */
+@Timeout(180)
+class SlaveProcessTest {
+
+    private static final Map<String, String> ENVIRONMENT = Map.of("SLAVE_TOKEN", TOKEN);
+
+    @TempDir
+    private static Path folder;
+
+    @SuppressWarnings("NullAway.Init") // Set before all tests.
+    private static Cli.Running slave;
+
+    private static String address = "";
+    private static int port;
+
+    @BeforeAll
+    static void start() throws Exception {
+        slave = new Cli.Running(Cli.start(
+                ENVIRONMENT,
+                folder,
+                "slave",
+                "--port",
+                "0",
+                "--executors",
+                "python",
+                "-o",
+                "python.path=" + Cli.PYTHON));
+        URI uri = URI.create(slave.await("listening on "));
+        port = uri.getPort();
+        address = "127.0.0.1:" + port;
+        assertThat(slave.await("version ")).contains("commit ");
+        assertThat(slave.await("executor python: ")).startsWith("available (" + Cli.PYTHON);
+    }
+
+    @AfterAll
+    static void stop() throws Exception {
+        try (Cli.Running stopping = slave) {
+            Ended ended = stopping.terminate();
+            assertThat(ended.exit()).isZero();
+            assertThat(ended.err()).doesNotContain(TOKEN).doesNotContain("Exception");
+        }
+    }
+
+    private static Ended d8(String... args) throws Exception {
+        return Cli.run(ENVIRONMENT, folder, "", args);
+    }
+
+    @Test
+    void an_original_client_gets_the_answers_that_it_expects() throws Exception {
+        Ended ended = Cli.ended(Cli.script("original_client.py", folder, String.valueOf(port), TOKEN), "");
+        assertThat(ended.err()).isEmpty();
+        assertThat(ended.out()).contains("all calls answered");
+        assertThat(ended.exit()).isZero();
+    }
+
+    @Test
+    void output_goes_to_standard_output_and_error_to_standard_error() throws Exception {
+        Ended ended = d8("run", "--slave", address, "import sys; print('out \u00e9'); print('err', file=sys.stderr)");
+        assertThat(ended).isEqualTo(new Ended(0, "out \u00e9\n", "err\n"));
+    }
+
+    @Test
+    void a_failed_task_is_exit_code_1() throws Exception {
+        Ended ended = d8("run", "--slave", address, "import sys; sys.exit(7)");
+        assertThat(ended.exit()).isEqualTo(1);
+        Ended json = d8("run", "--json", "--timeout", "0.5", "--slave", address, "while True: pass");
+        assertThat(json.exit()).isEqualTo(1);
+        assertThat(json.out()).contains("\"status\":\"timeout\"").contains("timed out after 0.5 s");
+    }
+
+    @Test
+    void a_program_comes_from_a_file_or_from_standard_input_too() throws Exception {
+        Path file = Files.writeString(folder.resolve("program.py"), "print(6 * 7)\n");
+        assertThat(d8("run", "--slave", address, "--file", file.toString()).out())
+                .isEqualTo("42\n");
+        assertThat(Cli.run(ENVIRONMENT, folder, "print('from stdin')", "run", "--slave", address, "-")
+                        .out())
+                .isEqualTo("from stdin\n");
+        assertThat(d8("run", "--slave", address, "--type", "niche_analysis", "--data", "{\"niche\": \"slow tea\"}")
+                        .out())
+                .contains("\"niche\": \"slow tea\"");
+    }
+
+    @Test
+    void wrong_usage_is_exit_code_2_and_says_what_is_wrong() throws Exception {
+        assertThat(d8("run", "--slave", address)).satisfies(ended -> {
+            assertThat(ended.exit()).isEqualTo(2);
+            assertThat(ended.err()).contains("the program is missing");
+        });
+        assertThat(d8("run", "--slave", address, "--data", "{no json", "x").err())
+                .contains("--data");
+        assertThat(d8("run", "--slave", "::::", "x").exit()).isEqualTo(2);
+        assertThat(d8("slave", "--port", "70000").err()).contains("--port: 70000 (expected: 0 to 65535)");
+        assertThat(d8("slave", "--port", "0", "-o", "python.pth=x").err()).contains("option python.pth: unknown");
+        assertThat(d8("slave", "--port", "0", "--executors", "podman").err()).contains("unknown podman");
+        assertThat(d8("slave", "--port", "0", "--max-concurrent", "0").err()).contains("max-concurrent: 0");
+    }
+
+    @Test
+    void what_could_not_be_run_is_exit_code_3_with_the_cure() throws Exception {
+        Ended wrongToken = Cli.run(Map.of("SLAVE_TOKEN", "another"), folder, "", "run", "--slave", address, "print(1)");
+        assertThat(wrongToken.exit()).isEqualTo(3);
+        assertThat(wrongToken.err()).contains("does not accept this token").contains("SLAVE_TOKEN");
+
+        Ended nobody = d8("run", "--slave", "127.0.0.1:1", "print(1)");
+        assertThat(nobody.exit()).isEqualTo(3);
+        assertThat(nobody.err()).contains("cannot reach").contains("Is the slave running there?");
+
+        Ended otherCommit = d8("run", "--slave", address, "--commit", "abcdef1", "print(1)");
+        assertThat(otherCommit.exit()).isEqualTo(3);
+        assertThat(otherCommit.err()).contains("version mismatch").contains("abcdef1");
+        assertThat(d8("run", "--slave", address, "--commit", "abcdef1", "--version-policy", "ignore", "print(1)")
+                        .out())
+                .isEqualTo("1\n");
+
+        Ended method = d8("run", "--slave", address, "--method", "docker", "print(1)");
+        assertThat(method.exit()).isEqualTo(3);
+        assertThat(method.err()).contains("docker");
+    }
+
+    @Test
+    void health_and_version_are_told_to_people_and_to_programs() throws Exception {
+        assertThat(d8("health", "--slave", address).out()).contains("status    healthy", "executor  python: available");
+        assertThat(d8("health", "--slave", address, "--json").out()).startsWith("{\"status\":\"healthy\"");
+        assertThat(d8("version", "--slave", address).out()).contains("commit    ");
+        assertThat(d8("version", "--slave", address, "--json").out()).startsWith("{\"commit\":");
+        assertThat(d8("version", "--slave", "127.0.0.1:1").exit()).isEqualTo(3);
+    }
+
+    @Test
+    void a_port_that_is_taken_is_told_at_the_start() throws Exception {
+        Ended ended = d8("slave", "--port", String.valueOf(port));
+        assertThat(ended.exit()).isEqualTo(2);
+        assertThat(ended.err()).contains(String.valueOf(port)).contains("in use");
+    }
+
+    @Test
+    void beyond_loopback_a_real_token_is_needed() throws Exception {
+        Ended none = Cli.run(Map.of(), folder, "", "slave", "--host", "0.0.0.0", "--port", "0");
+        assertThat(none.exit()).isEqualTo(2);
+        assertThat(none.err()).contains("refusing to listen on 0.0.0.0").contains("SLAVE_TOKEN");
+        Ended weak = Cli.run(Map.of("SLAVE_TOKEN", "weak"), folder, "", "slave", "--host", "0.0.0.0", "--port", "0");
+        assertThat(weak.exit()).isEqualTo(2);
+        assertThat(weak.err()).contains("fewer than 32 characters").doesNotContain("weak,");
+    }
+
+    @Test
+    void the_token_comes_from_an_env_file_or_from_a_file_that_only_its_owner_reads() throws Exception {
+        Path env = Files.writeString(folder.resolve("slave.env"), "# ours\nOTHER=1\nSLAVE_TOKEN=\"" + TOKEN + "\"\n");
+        Path secret = Files.writeString(folder.resolve("token"), TOKEN + "\n");
+        Files.setPosixFilePermissions(secret, PosixFilePermissions.fromString("rw-------"));
+        assertThat(Cli.run(Map.of(), folder, "", "run", "--env-file", env.toString(), "--slave", address, "print(1)")
+                        .out())
+                .isEqualTo("1\n");
+        assertThat(Cli.run(
+                                Map.of(),
+                                folder,
+                                "",
+                                "run",
+                                "--token-file",
+                                secret.toString(),
+                                "--slave",
+                                address,
+                                "print(1)")
+                        .out())
+                .isEqualTo("1\n");
+        Files.setPosixFilePermissions(secret, PosixFilePermissions.fromString("rw-r--r--"));
+        Ended open = Cli.run(Map.of(), folder, "", "run", "--token-file", secret.toString(), "--slave", address, "x");
+        assertThat(open.exit()).isEqualTo(2);
+        assertThat(open.err()).contains("others can read").contains("chmod 600").doesNotContain(TOKEN);
+    }
+
+    /** Writes a request, waits until its task has written its pid, and returns that. */
+    private long startTask(Socket client, String name) throws Exception {
+        Path pids = Files.createDirectory(folder.resolve(name));
+        try (WatchService watch = pids.getFileSystem().newWatchService()) {
+            pids.register(watch, StandardWatchEventKinds.ENTRY_CREATE);
+            String body = "{\"command\":\"import os,subprocess\\np=subprocess.Popen(['sleep','100'])\\n"
+                    + "open('" + pids.resolve("tmp") + "','w').write(str(p.pid))\\n"
+                    + "os.rename('" + pids.resolve("tmp") + "','" + pids.resolve("pid") + "')\\nprint(p.wait())\"}";
+            OutputStream out = client.getOutputStream();
+            out.write(("POST /api/execute HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + TOKEN
+                            + "\r\nContent-Type: application/json\r\nContent-Length: " + body.length() + "\r\n\r\n"
+                            + body)
+                    .getBytes(StandardCharsets.US_ASCII));
+            out.flush();
+            while (!Files.exists(pids.resolve("pid"))) {
+                assertThat(watch.poll(60, TimeUnit.SECONDS))
+                        .as("the task starts")
+                        .isNotNull()
+                        .satisfies(key -> key.reset());
+            }
+        }
+        return Long.parseLong(Files.readString(pids.resolve("pid")));
+    }
+
+    @Test
+    void a_client_that_goes_away_takes_its_task_and_the_tasks_children_along() throws Exception {
+        long pid;
+        try (Socket client = new Socket(InetAddress.getLoopbackAddress(), port)) {
+            pid = startTask(client, "client-gone");
+        }
+        ProcessHandle.of(pid)
+                .ifPresent(
+                        child -> child.onExit().orTimeout(60, TimeUnit.SECONDS).join());
+        assertThat(d8("run", "--slave", address, "print('well')").out()).isEqualTo("well\n");
+    }
+
+    @Test
+    void a_child_that_is_killed_is_the_tasks_own_affair() throws Exception {
+        try (Socket client = new Socket(InetAddress.getLoopbackAddress(), port)) {
+            long pid = startTask(client, "child-killed");
+            ProcessHandle.of(pid).orElseThrow().destroyForcibly();
+            InputStream in = client.getInputStream();
+            StringBuilder answer = new StringBuilder();
+            byte[] chunk = new byte[4096];
+            while (!answer.toString().contains("leftover_processes_killed")) {
+                int count = in.read(chunk);
+                assertThat(count).isPositive();
+                answer.append(new String(chunk, 0, count, StandardCharsets.UTF_8));
+            }
+            assertThat(answer).startsWith("HTTP/1.1 200").contains("\"output\":\"-9\\n\"");
+        }
+    }
+}
