@@ -1,0 +1,131 @@
+package dev.d8.benchmarks;
+
+import dev.d8.benchmarks.Comparison.Round;
+import java.util.Collection;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.results.RunResult;
+
+/** Builds the tables in Markdown, and prints each line as soon as it is known. Used by one thread. */
+final class Report {
+
+    private static final Map<String, String> NAMES = Map.of(
+            "Dispatch.oneByOne", "(a) dispatch through the in-memory transport, one at a time",
+            "Dispatch.together", "(a) dispatch through the in-memory transport, 64 in flight",
+            "ExecuteOverHttp.oneByOne", "execute over HTTP, one at a time",
+            "ExecuteOverHttp.together", "execute over HTTP, " + ExecuteOverHttp.CALLERS + " callers");
+
+    private final StringBuilder text = new StringBuilder();
+
+    void line(String format, Object... values) {
+        String line = String.format(Locale.ROOT, format, values);
+        System.out.println(line);
+        text.append(line).append('\n');
+    }
+
+    /** One row per benchmark and parameter: callers over mean time where that is what was measured. */
+    void jmh(Collection<RunResult> results) {
+        Map<String, String[]> rows = new TreeMap<>();
+        for (RunResult result : results) {
+            String[] row = rows.computeIfAbsent(name(result), name -> new String[] {"", "", ""});
+            var measured = result.getPrimaryResult();
+            if (result.getParams().getMode() == Mode.Throughput) {
+                row[0] = number(measured.getScore() * 1e6);
+            } else {
+                row[0] = number(result.getParams().getThreads() * 1e6 / measured.getScore());
+                row[1] = number(measured.getStatistics().getPercentile(50));
+                row[2] = number(measured.getStatistics().getPercentile(99));
+            }
+        }
+        line("| what | a second | p50, µs | p99, µs |");
+        line("| --- | ---: | ---: | ---: |");
+        rows.forEach((name, row) -> line("| %s | %s | %s | %s |", name, row[0], row[1], row[2]));
+        line("");
+    }
+
+    private static String name(RunResult result) {
+        String method = result.getParams().getBenchmark().replaceAll(".*\\.(\\w+\\.\\w+)$", "$1");
+        String parameters = result.getParams().getParamsKeys().stream()
+                .map(key -> key + " " + result.getParams().getParam(key))
+                .collect(Collectors.joining(", "));
+        String prefix = parameters.contains("noop") ? "(c) " : parameters.contains("python") ? "(d) " : "";
+        return prefix + NAMES.getOrDefault(method, method) + ", " + parameters;
+    }
+
+    void comparison(String d8, String limit, Comparison comparison) {
+        line("| what | a second | p50, µs | p99, µs | CPU each, µs |");
+        line("| --- | ---: | ---: | ---: | ---: |");
+        side(d8, comparison.d8());
+        side(limit, comparison.limit());
+        line("");
+        double[] ratios = comparison.throughputRatios();
+        line(
+                "Throughput, D8 : limit = **%.2f** (median of %d alternating rounds; %.2f to %.2f)%s.",
+                Comparison.median(ratios),
+                ratios.length,
+                ratios[0],
+                ratios[ratios.length - 1],
+                hasCpu(comparison.d8())
+                        ? String.format(
+                                Locale.ROOT,
+                                "; CPU time each, D8 : limit = %.2f",
+                                Comparison.median(comparison.cpuRatios()))
+                        : "");
+        line("");
+    }
+
+    private void side(String name, List<Round> rounds) {
+        Samples samples = Comparison.samples(rounds);
+        line(
+                "| %s | %s | %s | %s | %s |",
+                name,
+                number(Comparison.median(rounds, Round::perSecond)),
+                number(samples.micros(50)),
+                number(samples.micros(99)),
+                hasCpu(rounds) ? number(Comparison.median(rounds, Round::cpuMicros)) : "");
+    }
+
+    private static boolean hasCpu(List<Round> rounds) {
+        return !rounds.get(0).cpu().isZero();
+    }
+
+    void launched(LaunchedSlave slave, Plan plan) {
+        Samples startups = slave.startups();
+        line("| what | value |");
+        line("| --- | ---: |");
+        line(
+                "| start-up, from `./d8 slave --port 0` to `listening on` | %.2f s (median of %d; %.2f to %.2f), %.2f s of CPU |",
+                startups.micros(50) / 1e6,
+                startups.count(),
+                startups.micros(0) / 1e6,
+                startups.micros(100) / 1e6,
+                slave.startupCpu().micros(50) / 1e6);
+        line(
+                "| resident memory of that JVM after %s s idle | %.1f MiB |",
+                number(plan.idle().toMillis() / 1e3), slave.residentBytes() / 1048576.0);
+        line(
+                "| one `print(55)` over HTTP, executor python, one after another | p50 %s ms, p99 %s ms (%d calls) |",
+                number(slave.roundTrips().micros(50) / 1e3),
+                number(slave.roundTrips().micros(99) / 1e3),
+                slave.roundTrips().count());
+        line("");
+    }
+
+    /** Returns three significant digits, no exponent. */
+    static String number(double value) {
+        if (value >= 1000) {
+            double unit = Math.pow(10, Math.floor(Math.log10(value)) - 2);
+            return String.format(Locale.ROOT, "%,d", Math.round(Math.round(value / unit) * unit));
+        }
+        return String.format(Locale.ROOT, value >= 100 ? "%.0f" : value >= 10 ? "%.1f" : "%.2f", value);
+    }
+
+    @Override
+    public String toString() {
+        return text.toString();
+    }
+}

@@ -1,0 +1,45 @@
+package dev.d8.benchmarks;
+
+import dev.d8.slave.SlaveServer;
+import dev.d8.spi.Options;
+import dev.d8.version.VersionProvider;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A server in a JVM of its own: {@code health THREADS}, a slave server, or {@code bare THREADS JSON}, a {@link BareServer}.
+ * Prints its address and ends with its standard input.
+ */
+final class ServerProcess {
+
+    private ServerProcess() {}
+
+    public static void main(String[] args) throws Exception {
+        try (AutoCloseable server = args[0].equals("health") ? health(args[1]) : bare(args[1], args[2])) {
+            System.out.println(server instanceof SlaveServer slave ? slave.uri() : ((BareServer) server).uri());
+            awaitEndOfInput();
+        }
+    }
+
+    private static void awaitEndOfInput() throws IOException {
+        while (System.in.read() >= 0) {}
+    }
+
+    private static SlaveServer health(String threads) {
+        return SlaveServer.builder()
+                .bind(URI.create("http://127.0.0.1:0"))
+                .token(NoopSlave.TOKEN)
+                .version(VersionProvider.of(NoopSlave.VERSION))
+                .executor(new NoopSlave.Provider())
+                .executors(List.of("noop"))
+                .options(Options.of(Map.of("http.threads", threads)))
+                .start();
+    }
+
+    private static BareServer bare(String threads, String json) {
+        return new BareServer(json.getBytes(StandardCharsets.UTF_8), Integer.parseInt(threads));
+    }
+}
