@@ -126,6 +126,9 @@ final class ConnectionPool {
     }
 
     private void start(Exchange<?> exchange) {
+        if (exchange.future().isDone()) {
+            return; // Given up: the loop may see a connection become free before it hears of that.
+        }
         started.add(exchange);
         if (exchange.task()) {
             startedTasks++;
