@@ -11,12 +11,18 @@ import org.jspecify.annotations.Nullable;
  * @param status the kind of end
  * @param exitCode what the program passed to exit, 0 to 255; {@code null} if it did not exit or nobody said
  * @param signal the number of the signal that ended it, above 0; {@code null} if none did
+ * @param inferred whether the status is a conclusion from what the program did, where nobody could see the cause itself
  */
 public record Termination(
-        Status status, @Nullable Integer exitCode, @Nullable Integer signal) {
+        Status status, @Nullable Integer exitCode, @Nullable Integer signal, boolean inferred) {
 
     /** The program ran and exited with 0. */
     public static final Termination OK = new Termination(Status.OK, 0, null);
+
+    /** Returns an end whose kind was seen. */
+    public Termination(Status status, @Nullable Integer exitCode, @Nullable Integer signal) {
+        this(status, exitCode, signal, false);
+    }
 
     /** The kinds of end. */
     public enum Status {
@@ -75,6 +81,11 @@ public record Termination(
     /** Returns the end of a program that a signal ended. */
     public static Termination signaled(int signal) {
         return new Termination(Status.SIGNALED, null, signal);
+    }
+
+    /** Returns the end of a program that exited with {@code code}, for what seems to be this cause. */
+    public static Termination inferred(Status status, int code) {
+        return new Termination(status, code, null, true);
     }
 
     /** Returns an end without an exit code or signal. */

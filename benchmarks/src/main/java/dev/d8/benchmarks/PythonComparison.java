@@ -1,7 +1,7 @@
 package dev.d8.benchmarks;
 
 import dev.d8.Task;
-import dev.d8.executor.python.engine.PythonEngine;
+import dev.d8.executor.python.engine.EngineSettings;
 import dev.d8.executor.python.engine.PythonInterpreter;
 import dev.d8.master.SlaveManager;
 import dev.d8.slave.SlaveServer;
@@ -54,7 +54,7 @@ final class PythonComparison {
         Path found = PythonInterpreter.onPath("python3")
                 .or(() -> PythonInterpreter.onPath("python"))
                 .orElseThrow(() -> new IllegalStateException("no python3 or python on the PATH"));
-        return PythonInterpreter.ask(found, PythonEngine.inherited(PythonEngine.DEFAULT_ENVIRONMENT))
+        return PythonInterpreter.ask(found, EngineSettings.inherited(EngineSettings.ENVIRONMENT))
                 .executable();
     }
 

@@ -35,6 +35,9 @@ public final class JsonWireFormat implements WireFormat {
     /** The one instance; it has no state. */
     public static final JsonWireFormat INSTANCE = new JsonWireFormat();
 
+    /** What {@code certainty} says of a status that is a conclusion; the field is missing otherwise. */
+    private static final String INFERRED = "inferred";
+
     private JsonWireFormat() {}
 
     @Override
@@ -119,6 +122,9 @@ public final class JsonWireFormat implements WireFormat {
         }
         if (result.termination().signal() != null) {
             json.put("signal", result.termination().signal());
+        }
+        if (result.termination().inferred()) {
+            json.put("certainty", INFERRED);
         }
         json.put("output_truncated", result.stdout().truncated());
         json.put("error_truncated", result.stderr().truncated());
@@ -286,7 +292,9 @@ public final class JsonWireFormat implements WireFormat {
                 .flatMap(Termination.Status::ofWireName)
                 .filter(known -> known != Termination.Status.OK)
                 .orElse(signal.isPresent() ? Termination.Status.SIGNALED : Termination.Status.NONZERO_EXIT);
-        return new Termination(status, signal.isPresent() ? null : exitCode.orElse(null), signal.orElse(null));
+        boolean inferred = json.text("certainty", "").equals(INFERRED);
+        return new Termination(
+                status, signal.isPresent() ? null : exitCode.orElse(null), signal.orElse(null), inferred);
     }
 
     private static String encodeBytes(Output output, boolean text) {

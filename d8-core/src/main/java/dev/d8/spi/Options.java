@@ -62,6 +62,19 @@ public final class Options {
         return text(name).orElse(otherwise);
     }
 
+    /**
+     * Returns a text that matches a pattern from end to end, or a default.
+     *
+     * @param expected what matches, in words
+     */
+    public String matching(String name, String otherwise, String pattern, String expected) {
+        String value = text(name, otherwise);
+        if (!value.matches(pattern)) {
+            throw malformed(name, value, expected);
+        }
+        return value;
+    }
+
     /** Returns a comma-separated list, or a default. */
     public List<String> list(String name, List<String> otherwise) {
         return text(name).map(value -> List.of(value.split("\\s*,\\s*"))).orElse(otherwise);

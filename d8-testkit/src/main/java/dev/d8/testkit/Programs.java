@@ -13,7 +13,7 @@ package dev.d8.testkit;
  * @param flood prints 3,000,000 times the letter {@code a}
  * @param waitForever prints {@code waiting} and a newline, flushed, and does not end by itself within 100 s
  * @param ignoreTerm the same, and ignores SIGTERM
- * @param leaveBehind starts a process that lives for 100 s, prints that process's id and a newline, and exits with 0
+ * @param leaveBehind starts a process that lives for 100 s and has the first argument among its own, and exits with 0
  */
 public record Programs(
         String runtime,
@@ -40,7 +40,9 @@ public record Programs(
             "import sys\nsys.stdout.write('a' * 3000000)",
             "import time\nprint('waiting', flush=True)\ntime.sleep(100)",
             "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('waiting', flush=True)\ntime.sleep(100)",
-            "import os, time\npid = os.fork()\nif pid == 0:\n    os.setsid()\n    time.sleep(100)\n    os._exit(0)\nprint(pid)");
+            "import subprocess, sys\nwait = 'import time; print(flush=True); time.sleep(100)'\n"
+                    + "process = subprocess.Popen([sys.executable, '-c', wait, sys.argv[1]], stdout=subprocess.PIPE,"
+                    + " start_new_session=True)\nprocess.stdout.readline()");
 
     /** The programs in the POSIX shell. */
     public static final Programs SHELL = new Programs(
@@ -54,5 +56,5 @@ public record Programs(
             "head -c 3000000 /dev/zero | tr '\\0' a",
             "echo waiting; sleep 100",
             "trap '' TERM; echo waiting; sleep 100; sleep 100",
-            "sleep 100 >/dev/null 2>&1 & echo $!");
+            "sh -c 'sleep 100; true' \"$1\" >/dev/null 2>&1 &");
 }

@@ -4,10 +4,12 @@ import com.github.dockerjava.api.async.ResultCallback;
 import com.github.dockerjava.api.model.StreamType;
 import dev.d8.executor.python.engine.AgentLink;
 import dev.d8.executor.python.engine.Frame;
+import dev.d8.executor.python.engine.FrameAssembler;
 import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
@@ -79,7 +81,7 @@ final class ContainerLink implements AgentLink, ResultCallback<com.github.docker
         }
         try {
             if (trouble.isEmpty()) {
-                assembler.add(chunk.getPayload(), this::put);
+                assembler.add(ByteBuffer.wrap(chunk.getPayload()), this::put);
             }
         } catch (IOException e) {
             trouble = Optional.of(String.valueOf(e.getMessage()));

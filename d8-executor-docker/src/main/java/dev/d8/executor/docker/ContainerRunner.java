@@ -6,6 +6,7 @@ import dev.d8.Limits;
 import dev.d8.Termination.Status;
 import dev.d8.executor.python.engine.AgentConversation;
 import dev.d8.executor.python.engine.AgentProgram;
+import dev.d8.executor.python.engine.Frame;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ExecutionOutcome;
 import dev.d8.spi.TimeSource;
@@ -71,8 +72,14 @@ final class ContainerRunner {
             return notStarted("the Docker engine did not start a container: " + EngineTrouble.words(e));
         }
         try (link) {
-            link.send(program.greeting());
-            return new AgentConversation(link, inside(invocation), listener, time, false, engine.walls()).run(began);
+            link.send(program.greeting(new Frame.Header()
+                    .put("mode", "task")
+                    .put("walls", "container")
+                    .put("isolation", "none")));
+            Invocation inside = inside(invocation);
+            return new AgentConversation(
+                            link, AgentProgram.request(inside, false), inside, listener, time, false, engine.walls())
+                    .run(began);
         } catch (InterruptedException e) {
             link.close();
             awaitRemoved(link.removed(), invocation);

@@ -32,25 +32,17 @@ record DockerSettings(
     static DockerSettings of(Options options) {
         DockerSettings settings = new DockerSettings(
                 options.text("host"),
-                matching(options, "image", "python:3-slim", "\\S+", "an image name, such as python:3-slim"),
+                options.matching("image", "python:3-slim", "\\S+", "an image name, such as python:3-slim"),
                 nanoCpus(options),
                 options.number("memory_bytes", 512L << 20, LEAST_MEMORY, Long.MAX_VALUE),
                 options.number("processes", 256, 1, 1 << 22),
                 options.number("tmp_bytes", 64L << 20, 4096, Long.MAX_VALUE),
-                matching(options, "network", "none", "none|bridge", "none or bridge"),
+                options.matching("network", "none", "none|bridge", "none or bridge"),
                 mounts(options),
-                matching(options, "user", "65534:65534", "[0-9]{1,10}(:[0-9]{1,10})?", "UID or UID:GID, in digits"),
+                options.matching("user", "65534:65534", "[0-9]{1,10}(:[0-9]{1,10})?", "UID or UID:GID, in digits"),
                 options.text("slave_id").orElseGet(() -> UUID.randomUUID().toString()));
         options.rejectUnknown();
         return settings;
-    }
-
-    private static String matching(Options options, String name, String otherwise, String pattern, String expected) {
-        String value = options.text(name, otherwise);
-        if (!value.matches(pattern)) {
-            throw malformed(name, value, expected);
-        }
-        return value;
     }
 
     private static long nanoCpus(Options options) {

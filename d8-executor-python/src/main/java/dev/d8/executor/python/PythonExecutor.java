@@ -2,6 +2,7 @@ package dev.d8.executor.python;
 
 import dev.d8.ConfigurationException;
 import dev.d8.Invocation;
+import dev.d8.executor.python.engine.EngineSettings;
 import dev.d8.executor.python.engine.PythonEngine;
 import dev.d8.executor.python.engine.PythonInterpreter;
 import dev.d8.spi.Availability;
@@ -10,16 +11,14 @@ import dev.d8.spi.ExecutionOutcome;
 import dev.d8.spi.Executor;
 import dev.d8.spi.Options;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Optional;
 
 /**
  * Runs Python tasks on the host's interpreter: the fastest executor and the one that is nearly always there, with a
  * process of its own as the only wall. Thread-safe.
  *
- * <p>Options: {@code python.path}, the interpreter (default: {@code python3}, else {@code python}, on the PATH);
- * {@code python.environment}, comma-separated names of the variables that a task inherits (default:
- * {@link PythonEngine#DEFAULT_ENVIRONMENT}).
+ * <p>Options: {@code python.path}, the interpreter (default: {@code python3}, else {@code python}, on the PATH), and those of
+ * {@link EngineSettings}.
  */
 public final class PythonExecutor implements Executor {
 
@@ -27,18 +26,18 @@ public final class PythonExecutor implements Executor {
 
     PythonExecutor(Options options) {
         Optional<Path> configured = options.path("path");
-        List<String> environment = options.list("environment", PythonEngine.DEFAULT_ENVIRONMENT);
-        engine = new PythonEngine("python", () -> find(configured, environment), environment);
+        EngineSettings settings = EngineSettings.of(options);
+        engine = new PythonEngine("python", () -> find(configured, settings), settings);
         options.rejectUnknown();
     }
 
-    private static PythonInterpreter find(Optional<Path> configured, List<String> environment) {
+    private static PythonInterpreter find(Optional<Path> configured, EngineSettings settings) {
         Path candidate = configured
                 .or(() -> PythonInterpreter.onPath("python3"))
                 .or(() -> PythonInterpreter.onPath("python"))
                 .orElseThrow(() -> new ConfigurationException(
                         "neither python3 nor python is on the PATH; install Python 3.9 or later, or set python.path"));
-        return PythonInterpreter.ask(candidate, PythonEngine.inherited(environment));
+        return PythonInterpreter.ask(candidate, settings.environment());
     }
 
     @Override

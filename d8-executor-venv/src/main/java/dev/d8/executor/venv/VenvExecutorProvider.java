@@ -1,5 +1,6 @@
 package dev.d8.executor.venv;
 
+import dev.d8.executor.python.engine.EngineSettings;
 import dev.d8.executor.python.engine.PythonEngine;
 import dev.d8.spi.Executor;
 import dev.d8.spi.ExecutorProvider;
@@ -26,9 +27,9 @@ import dev.d8.spi.Options;
  * <tr><td>{@code venv.path}</td><td>{@code D8_VENV}, else found</td><td>the virtual environment's directory</td></tr>
  * <tr><td>{@code venv.directory}</td><td>the slave's working directory</td><td>where {@code venv/} or {@code .venv/} is
  * looked for</td></tr>
- * <tr><td>{@code venv.environment}</td><td>{@link PythonEngine#DEFAULT_ENVIRONMENT}</td><td>comma-separated names of the
- * variables that a task inherits</td></tr>
  * </table>
+ *
+ * <p>and those of {@link EngineSettings}.
  */
 public final class VenvExecutorProvider implements ExecutorProvider {
 
@@ -48,8 +49,7 @@ public final class VenvExecutorProvider implements ExecutorProvider {
     @Override
     public Executor create(Options options) {
         VenvFinder finder = VenvFinder.of(options, System.getenv());
-        PythonEngine engine =
-                new PythonEngine("venv", finder, options.list("environment", PythonEngine.DEFAULT_ENVIRONMENT));
+        PythonEngine engine = new PythonEngine("venv", finder, EngineSettings.of(options));
         options.rejectUnknown();
         return engine;
     }

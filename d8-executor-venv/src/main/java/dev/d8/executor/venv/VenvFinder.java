@@ -1,7 +1,7 @@
 package dev.d8.executor.venv;
 
 import dev.d8.ConfigurationException;
-import dev.d8.executor.python.engine.PythonEngine;
+import dev.d8.executor.python.engine.EngineSettings;
 import dev.d8.executor.python.engine.PythonInterpreter;
 import dev.d8.spi.Options;
 import java.nio.file.Files;
@@ -57,8 +57,7 @@ record VenvFinder(Optional<Path> configured, Path directory) implements Supplier
         if (!Files.isExecutable(python)) {
             throw broken(venv, "bin/python cannot be executed");
         }
-        PythonInterpreter found =
-                PythonInterpreter.ask(python, PythonEngine.inherited(PythonEngine.DEFAULT_ENVIRONMENT));
+        PythonInterpreter found = PythonInterpreter.ask(python, EngineSettings.inherited(EngineSettings.ENVIRONMENT));
         return new PythonInterpreter(python, found.version(), found.fullVersion());
     }
 

@@ -1,6 +1,5 @@
 package dev.d8.transport.netty;
 
-import dev.d8.ConfigurationException;
 import dev.d8.spi.Options;
 import java.time.Duration;
 import java.util.Locale;
@@ -41,7 +40,8 @@ record HttpSettings(
     static HttpSettings read(Options options) {
         int cores = Runtime.getRuntime().availableProcessors();
         HttpSettings settings = new HttpSettings(
-                io(options.text("io", "auto")),
+                Io.valueOf(options.matching("io", "auto", "auto|nio|epoll", "auto, nio or epoll")
+                        .toUpperCase(Locale.ROOT)),
                 number(options, "threads", Math.min(cores, 4), 1, 1024),
                 number(options, "max_request_line", 8 << 10, 64, 1 << 20),
                 number(options, "max_header_bytes", 16 << 10, 256, 1 << 20),
@@ -62,14 +62,5 @@ record HttpSettings(
 
     private static int number(Options options, String name, int otherwise, int least, int most) {
         return (int) options.number(name, otherwise, least, most);
-    }
-
-    private static Io io(String name) {
-        for (Io io : Io.values()) {
-            if (io.name().toLowerCase(Locale.ROOT).equals(name)) {
-                return io;
-            }
-        }
-        throw new ConfigurationException("option http.io: \"" + name + "\" (expected: auto, nio or epoll)");
     }
 }

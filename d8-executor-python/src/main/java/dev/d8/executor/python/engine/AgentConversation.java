@@ -12,6 +12,7 @@ import dev.d8.spi.ExecutionOutcome;
 import dev.d8.spi.TimeSource;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -37,6 +38,7 @@ public final class AgentConversation {
     private static final int SIGXCPU = 24;
 
     private final AgentLink link;
+    private final byte[] request;
     private final Invocation invocation;
     private final ExecutionListener listener;
     private final TimeSource time;
@@ -48,23 +50,27 @@ public final class AgentConversation {
     private @Nullable Map<String, String> started;
     private Duration startup = Duration.ZERO;
     private boolean listening = true;
+    private boolean over;
     private Optional<ProcessHandle> process = Optional.empty();
 
     /**
      * Prepares a conversation; {@link #run} holds it.
      *
      * @param link an agent that has been greeted and waits for a task; the caller closes it
+     * @param request what is sent to it; see {@link AgentProgram#request}
      * @param warm whether the agent was started ahead of the task
      * @param walls what stands around the agent beyond what it reports itself, such as {@code container}
      */
     public AgentConversation(
             AgentLink link,
+            byte[] request,
             Invocation invocation,
             ExecutionListener listener,
             TimeSource time,
             boolean warm,
             List<String> walls) {
         this.link = link;
+        this.request = request;
         this.invocation = invocation;
         this.listener = listener;
         this.time = time;
@@ -80,7 +86,7 @@ public final class AgentConversation {
      */
     public ExecutionOutcome run(long began) throws InterruptedException {
         try {
-            link.send(AgentProgram.request(invocation));
+            link.send(request);
         } catch (IOException e) {
             // It went away before it took the task; its last frames, if any, are read below and say why.
         }
@@ -93,19 +99,15 @@ public final class AgentConversation {
                     return lost("the Python process went away: " + link.diagnosis());
                 }
                 switch (frame.kind()) {
-                    case 'A' -> {
-                        started = frame.fields();
-                        startup = time.since(began);
-                        // Taken now, since a pid may be another process's by the time that it is needed.
-                        process = contained() ? Optional.empty() : ProcessHandle.of(number(started, "pid"));
-                        tell(ExecutionListener::started);
-                    }
+                    case 'A' -> started(frame.fields(), began);
                     case 'O' -> collect(stdout, Stream.STDOUT, frame.payload());
                     case 'E' -> collect(stderr, Stream.STDERR, frame.payload());
                     case 'F' -> {
+                        over = true;
                         return ExecutionOutcome.notStarted(Status.START_FAILED, frame.text(), info(List.of()));
                     }
                     case 'X' -> {
+                        over = true;
                         return verdict(frame.fields());
                     }
                     default -> {
@@ -121,6 +123,31 @@ public final class AgentConversation {
         }
     }
 
+    private void started(Map<String, String> fields, long began) {
+        boolean first = started == null; // It comes again where a process was killed before it could take its task.
+        started = fields;
+        startup = time.since(began);
+        // Taken now, since a pid may be another process's by the time that it is needed. There is none where the
+        // agent's
+        // end ends the task, whose pid is not this machine's then.
+        process = walls.isEmpty() && fields.containsKey("pid")
+                ? ProcessHandle.of(number(fields, "pid"))
+                : Optional.empty();
+        if (first) {
+            tell(ExecutionListener::started);
+        }
+    }
+
+    /** Returns whether the task has ended as its supervisor saw it, so that the link is free for another one. */
+    public boolean over() {
+        return over;
+    }
+
+    /** Returns whether the agent went away before the task can have started, so that another one may have it. */
+    public boolean lostBeforeStart() {
+        return !over && started == null;
+    }
+
     /** Cancels and waits until the agent has ended the tree, so that nothing runs on when the caller moves on. */
     private void awaitEnd() {
         try {
@@ -129,7 +156,8 @@ public final class AgentConversation {
             Frame frame;
             do {
                 frame = link.receive(Duration.ofNanos(Math.max(0, until - time.nanoTime())));
-            } while (frame != null && frame.kind() != 'X' && frame.kind() != 'F');
+                over = frame != null && (frame.kind() == 'X' || frame.kind() == 'F');
+            } while (frame != null && !over);
         } catch (IOException e) {
             // The agent is gone, and the task with it.
         } catch (TimeoutException e) {
@@ -161,10 +189,7 @@ public final class AgentConversation {
                 micros(fields, "user_us"),
                 micros(fields, "system_us"),
                 number(fields, "rss_bytes"));
-        Integer exit = fields.containsKey("exit") ? Integer.valueOf((int) number(fields, "exit")) : null;
-        Integer signal = fields.containsKey("signal") ? Integer.valueOf((int) number(fields, "signal")) : null;
-        boolean outOfMemory = contained() && number(fields, "oom") > 0;
-        Termination termination = termination(fields.getOrDefault("why", ""), exit, signal, usage, outOfMemory);
+        Termination termination = termination(fields, usage);
         return new ExecutionOutcome(
                 termination,
                 Output.of(stdout.toByteArray(), number(fields, "stdout_bytes")),
@@ -176,21 +201,22 @@ public final class AgentConversation {
                 (int) number(fields, "leftover"));
     }
 
-    /** Whether the agent's cgroup is the task's own, so that what is counted there is the task's. */
-    private boolean contained() {
-        return !walls.isEmpty();
-    }
-
-    private Termination termination(
-            String why, @Nullable Integer exit, @Nullable Integer signal, Usage usage, boolean outOfMemory) {
+    private Termination termination(Map<String, String> fields, Usage usage) {
+        Integer exit = fields.containsKey("exit") ? Integer.valueOf((int) number(fields, "exit")) : null;
+        Integer signal = fields.containsKey("signal") ? Integer.valueOf((int) number(fields, "signal")) : null;
+        String why = fields.getOrDefault("why", "");
         if (why.equals("timeout")) {
             return new Termination(Status.TIMEOUT, exit, signal);
         }
         if (why.equals("cancelled")) {
             return new Termination(Status.CANCELLED, exit, signal);
         }
+        boolean outOfMemory = number(fields, "oom") > 0;
         if (signal == null) {
-            return Termination.exited(exit == null ? 1 : exit);
+            int code = exit == null ? 1 : exit;
+            return code != 0 && (outOfMemory || saysMemoryError(fields))
+                    ? Termination.inferred(Status.MEMORY_LIMIT, code)
+                    : Termination.exited(code);
         }
         if (signal == SIGKILL && outOfMemory) {
             return new Termination(Status.MEMORY_LIMIT, null, signal);
@@ -201,6 +227,12 @@ public final class AgentConversation {
                 .filter(limit -> spent(usage.cpuUser().plus(usage.cpuSystem()), limit, signal))
                 .isPresent();
         return spent ? new Termination(Status.CPU_LIMIT, null, signal) : Termination.signaled(signal);
+    }
+
+    /** Where the address space is limited and not the memory, a program is told no and ends by itself, or goes on. */
+    private boolean saysMemoryError(Map<String, String> fields) {
+        String[] lines = stderr.toString(StandardCharsets.UTF_8).strip().split("\n", -1);
+        return fields.containsKey("memory") && lines[lines.length - 1].startsWith("MemoryError");
     }
 
     private static boolean spent(Duration used, Duration limit, int signal) {
@@ -218,7 +250,11 @@ public final class AgentConversation {
             case CPU_LIMIT ->
                 Optional.of("used up its CPU time of "
                         + seconds(invocation.limits().cpuTime().orElseThrow()) + " s and was ended");
-            case MEMORY_LIMIT -> Optional.of("used up its memory and was ended");
+            case MEMORY_LIMIT ->
+                Optional.of(
+                        termination.inferred()
+                                ? "failed for want of memory, it seems"
+                                : "used up its memory and was ended");
             case CANCELLED -> Optional.of("cancelled");
             case SIGNALED -> Optional.of("ended by signal " + termination.signal());
             default -> Optional.empty();

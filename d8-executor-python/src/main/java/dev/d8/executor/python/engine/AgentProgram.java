@@ -46,20 +46,28 @@ public final class AgentProgram {
         return List.of(python, "-c", BOOT);
     }
 
-    /** Returns the first bytes that a waiting interpreter needs. */
-    public byte[] greeting() {
-        return ByteBuffer.allocate(4 + source.length)
+    /**
+     * Returns the first bytes that a waiting interpreter needs: the agent, and what it shall be.
+     *
+     * @param config as {@code agent.py} explains
+     */
+    public byte[] greeting(Frame.Header config) {
+        byte[] frame = new Frame('M', config.bytes()).encode();
+        return ByteBuffer.allocate(4 + source.length + frame.length)
                 .putInt(source.length)
                 .put(source)
+                .put(frame)
                 .array();
     }
 
-    /** Returns the bytes that hand a task to the agent. */
-    public static byte[] request(Invocation invocation) {
+    /**
+     * Returns the bytes that hand a task to a supervisor.
+     *
+     * @param withEnvironment whether the task's process still needs the variables that the invocation adds
+     */
+    public static byte[] request(Invocation invocation, boolean withEnvironment) {
         Limits limits = invocation.limits();
-        Frame.Header header = new Frame.Header()
-                .put("timeout", invocation.timeout().toNanos() / 1e9)
-                .put("output_bytes", limits.outputBytes().orElse(Limits.DEFAULT_OUTPUT_BYTES));
+        Frame.Header header = new Frame.Header();
         invocation.workingDir().ifPresent(dir -> header.put("working_dir", dir));
         limits.memoryBytes().ifPresent(value -> header.put("memory_bytes", value));
         limits.cpuTime()
@@ -68,10 +76,20 @@ public final class AgentProgram {
         limits.processes().ifPresent(value -> header.put("processes", value));
         limits.fileBytes().ifPresent(value -> header.put("file_bytes", value));
         invocation.args().forEach(arg -> header.put("arg", arg));
-        byte[] head = new Frame('H', header.bytes()).encode();
-        byte[] program = new Frame('S', invocation.source().getBytes(StandardCharsets.UTF_8)).encode();
-        byte[] stdin = new Frame('I', invocation.stdin().getBytes(StandardCharsets.UTF_8)).encode();
-        return ByteBuffer.allocate(head.length + program.length + stdin.length)
+        if (withEnvironment) {
+            invocation.env().forEach((name, value) -> header.put("env", name + "=" + value));
+        }
+        byte[] head = header.bytes();
+        byte[] program = invocation.source().getBytes(StandardCharsets.UTF_8);
+        byte[] stdin = invocation.stdin().getBytes(StandardCharsets.UTF_8);
+        int length = 24 + head.length + program.length + stdin.length;
+        return ByteBuffer.allocate(5 + length)
+                .putInt(length)
+                .put((byte) 'T')
+                .putLong(invocation.timeout().toNanos() / 1000)
+                .putLong(limits.outputBytes().orElse(Limits.DEFAULT_OUTPUT_BYTES))
+                .putInt(head.length)
+                .putInt(program.length)
                 .put(head)
                 .put(program)
                 .put(stdin)
@@ -81,5 +99,18 @@ public final class AgentProgram {
     /** Returns the bytes that cancel the task. */
     public static byte[] cancellation() {
         return new Frame('C', new byte[0]).encode();
+    }
+
+    /** Returns the last line that a process wrote to its standard error. */
+    static String lastWords(Process process) {
+        try {
+            // It is gone, so its standard error has an end; a process that it left behind may hold it open.
+            InputStream stderr = process.getErrorStream();
+            String text = new String(stderr.readNBytes(Math.min(stderr.available(), 4000)), StandardCharsets.UTF_8);
+            String last = text.strip().lines().reduce("", (before, line) -> line);
+            return last.isEmpty() ? "it wrote nothing to its standard error" : last;
+        } catch (IOException e) {
+            return "its standard error cannot be read: " + e.getMessage();
+        }
     }
 }

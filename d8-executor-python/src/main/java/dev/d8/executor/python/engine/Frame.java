@@ -68,11 +68,15 @@ public record Frame(char kind, byte[] payload) {
         return new String(payload, StandardCharsets.UTF_8);
     }
 
-    /** Collects {@code name=value} pairs for a header. */
-    static final class Header {
+    /** Collects {@code name=value} pairs for a header. Not thread-safe. */
+    public static final class Header {
         private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
 
-        Header put(String name, Object value) {
+        /** Creates an empty one. */
+        public Header() {}
+
+        /** Adds a pair. */
+        public Header put(String name, Object value) {
             try {
                 bytes.write((name + "=" + value + "\0").getBytes(StandardCharsets.UTF_8));
                 return this;

@@ -3,7 +3,6 @@ package dev.d8.executor.python.engine;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.ArrayBlockingQueue;
@@ -79,15 +78,7 @@ final class ProcessLink implements AgentLink {
 
     @Override
     public String diagnosis() {
-        try {
-            // The agent is gone, so its standard error has an end; a process that it left behind may hold it open.
-            InputStream stderr = process.getErrorStream();
-            String text = new String(stderr.readNBytes(Math.min(stderr.available(), 4000)), StandardCharsets.UTF_8);
-            String last = text.strip().lines().reduce("", (before, line) -> line);
-            return last.isEmpty() ? "it wrote nothing to its standard error" : last;
-        } catch (IOException e) {
-            return "its standard error cannot be read: " + e.getMessage();
-        }
+        return AgentProgram.lastWords(process);
     }
 
     @Override

@@ -5,6 +5,7 @@ import dev.d8.ExecutorInfo;
 import dev.d8.Invocation;
 import dev.d8.Isolation;
 import dev.d8.Termination.Status;
+import dev.d8.executor.python.engine.EngineSettings.Mode;
 import dev.d8.spi.Availability;
 import dev.d8.spi.Availability.Available;
 import dev.d8.spi.Availability.Unavailable;
@@ -13,59 +14,81 @@ import dev.d8.spi.ExecutionOutcome;
 import dev.d8.spi.Executor;
 import dev.d8.spi.TimeSource;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
- * Runs Python tasks on an interpreter of this machine, each in a process of its own that nobody used before.
+ * Runs Python tasks on an interpreter of this machine, each in a process of its own that nobody used before: forked by a
+ * loaded interpreter, or, where that cannot be had or is not wanted, in an interpreter that is started for it.
  * Thread-safe.
  */
 public final class PythonEngine implements Executor {
 
-    /** What a task sees of the slave's environment where no setting says otherwise; all else is the slave's own. */
-    public static final List<String> DEFAULT_ENVIRONMENT = List.of(
-            "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "TMP", "TEMP");
+    private static final Logger LOG = LoggerFactory.getLogger(PythonEngine.class);
 
+    /** How long a task waits for a supervisor before it gets an interpreter of its own: more than a fork ever takes. */
+    private static final Duration PATIENCE = Duration.ofSeconds(5);
+
+    /** How often a task is given to another supervisor because one went away before it had started. */
+    private static final int TRIES = 3;
+
+    /** What an interpreter heeds while it starts, so that it must be there before: names, or how they begin. */
+    private static final Set<String> HEEDED_AT_START = Set.of("LANG", "LANGUAGE", "TZ", "GLIBC_TUNABLES");
+
+    private static final List<String> HEEDED_PREFIXES = List.of("PYTHON", "LD_", "LC_", "MALLOC_");
+
+    private final String name;
     private final Supplier<PythonInterpreter> finder;
-    private final Map<String, String> environment;
+    private final EngineSettings settings;
     private final TimeSource time = TimeSource.system();
     private final AgentProgram program = new AgentProgram();
-    private final ExecutorService readers;
-    private final Set<ProcessLink> links = ConcurrentHashMap.newKeySet();
+    private final EngineMetrics metrics = new EngineMetrics();
+    private final ExecutorService workers;
+    private final Set<ProcessLink> spawned = ConcurrentHashMap.newKeySet();
+
+    private final Object changing = new Object();
     private volatile @Nullable PythonInterpreter interpreter;
+    private volatile @Nullable Agents agents;
+    private boolean closed;
+
+    /** The agents of an interpreter, and where their supervisors report. */
+    private record Agents(PythonInterpreter python, AgentPool pool, AgentSocket socket) implements AutoCloseable {
+        @Override
+        public void close() {
+            pool.close();
+            socket.close();
+        }
+    }
 
     /**
      * Creates an engine.
      *
      * @param name names its threads
      * @param finder finds the interpreter, anew at every probe; throws {@link ConfigurationException} if there is none
-     * @param environment names of the variables that a task inherits from the slave
      */
-    public PythonEngine(String name, Supplier<PythonInterpreter> finder, List<String> environment) {
+    public PythonEngine(String name, Supplier<PythonInterpreter> finder, EngineSettings settings) {
+        this.name = name;
         this.finder = finder;
-        this.environment = inherited(environment);
+        this.settings = settings;
         AtomicInteger number = new AtomicInteger();
-        this.readers = Executors.newCachedThreadPool(task -> {
-            Thread thread = new Thread(task, "d8-" + name + "-reader-" + number.incrementAndGet());
+        this.workers = Executors.newCachedThreadPool(task -> {
+            Thread thread = new Thread(task, "d8-" + name + "-" + number.incrementAndGet());
             thread.setDaemon(true);
             return thread;
         });
-    }
-
-    /** Returns those of the named variables that this process has. */
-    public static Map<String, String> inherited(List<String> names) {
-        Map<String, String> values = new HashMap<>(System.getenv());
-        values.keySet().retainAll(names);
-        return Map.copyOf(values);
     }
 
     @Override
@@ -73,6 +96,9 @@ public final class PythonEngine implements Executor {
         try {
             PythonInterpreter found = finder.get();
             interpreter = found;
+            if (settings.mode() != Mode.SPAWN) {
+                useAgentsOf(found);
+            }
             return new Available(
                     found.executable() + ", Python " + found.version(),
                     Isolation.PROCESS,
@@ -81,6 +107,53 @@ public final class PythonEngine implements Executor {
             interpreter = null;
             return new Unavailable(String.valueOf(e.getMessage()));
         }
+    }
+
+    /** Starts agents, unless there are some of this very interpreter: another one may stand at its path by now. */
+    private void useAgentsOf(PythonInterpreter python) {
+        synchronized (changing) {
+            Agents before = agents;
+            if (closed || (before != null && before.python().equals(python))) {
+                return;
+            }
+            if (before != null) {
+                before.close();
+            }
+            try {
+                agents = startAgents(python);
+            } catch (IOException e) {
+                agents = null;
+                LOG.warn("{}: no socket for the agents, so tasks start more slowly: {}", name, e.getMessage());
+            }
+        }
+    }
+
+    private Agents startAgents(PythonInterpreter python) throws IOException {
+        AgentPool[] pool = new AgentPool[1];
+        AgentSocket socket = new AgentSocket(name, time, (shown, channel) -> pool[0].welcome(shown, channel));
+        AgentPool.Factory factory = number -> new AgentProcess(
+                python.executable().toString(),
+                settings.environment(),
+                program,
+                config("agent")
+                        .put("socket", socket.path())
+                        .put("hide", socket.directory())
+                        .put("memory", settings.recycleMemory()));
+        pool[0] = new AgentPool(name, factory, settings, time, workers, metrics);
+        pool[0].start();
+        return new Agents(python, pool[0], socket);
+    }
+
+    private Frame.Header config(String mode) {
+        Frame.Header config = new Frame.Header()
+                .put("mode", mode)
+                .put("name", ProcessHandle.current().pid() + "-" + UUID.randomUUID())
+                .put("isolation", settings.contained() ? "contained" : "none")
+                .put("processes", settings.processes());
+        settings.hide().forEach(path -> config.put("hide", path));
+        settings.preload().forEach(module -> config.put("preload", module));
+        settings.user().ifPresent(user -> config.put("user", user));
+        return config;
     }
 
     @Override
@@ -107,19 +180,74 @@ public final class PythonEngine implements Executor {
         if (python == null) {
             return notStarted("the interpreter went away"); // Another thread's probe did not find it any more.
         }
-        Map<String, String> env = new HashMap<>(environment);
-        env.putAll(invocation.env());
-        try (ProcessLink link = new ProcessLink(python.executable().toString(), env, readers)) {
-            links.add(link);
+        if (settings.mode() != Mode.SPAWN
+                && invocation.env().keySet().stream().noneMatch(PythonEngine::heededAtStart)) {
+            Optional<ExecutionOutcome> outcome = executeByAgent(invocation, listener, began);
+            if (outcome.isPresent()) {
+                return outcome.get();
+            }
+            if (settings.mode() == Mode.AGENT) {
+                return notStarted("no agent of " + python.executable() + " answers; the slave's log says why");
+            }
+        }
+        return spawn(python, invocation, listener, began);
+    }
+
+    private static boolean heededAtStart(String variable) {
+        return HEEDED_AT_START.contains(variable) || HEEDED_PREFIXES.stream().anyMatch(variable::startsWith);
+    }
+
+    /** Runs a task on a supervisor; nothing if none could take it, and it certainly has not started then. */
+    private Optional<ExecutionOutcome> executeByAgent(Invocation invocation, ExecutionListener listener, long began)
+            throws InterruptedException {
+        byte[] request = AgentProgram.request(invocation, true);
+        for (int i = 0; i < TRIES; i++) {
+            Agents current = agents;
+            if (current == null) {
+                return Optional.empty();
+            }
+            AgentPool pool = current.pool();
+            SocketLink link = pool.take(PATIENCE);
+            if (link == null) {
+                return Optional.empty();
+            }
+            AgentConversation conversation =
+                    new AgentConversation(link, request, invocation, listener, time, true, List.of());
             try {
-                link.send(program.greeting());
+                ExecutionOutcome outcome = conversation.run(began);
+                if (!conversation.lostBeforeStart()) {
+                    metrics.warmStarts.increment();
+                    return Optional.of(outcome);
+                }
+            } finally {
+                if (conversation.over()) {
+                    pool.giveBack(link);
+                } else {
+                    pool.discard(link);
+                }
+            }
+        }
+        return Optional.empty();
+    }
+
+    private ExecutionOutcome spawn(
+            PythonInterpreter python, Invocation invocation, ExecutionListener listener, long began)
+            throws InterruptedException {
+        metrics.coldStarts.increment();
+        Map<String, String> environment = new HashMap<>(settings.environment());
+        environment.putAll(invocation.env());
+        try (ProcessLink link = new ProcessLink(python.executable().toString(), environment, workers)) {
+            spawned.add(link);
+            try {
+                link.send(program.greeting(config("task").put("finalize", "full")));
             } catch (IOException e) {
                 // It ended at once; the conversation finds out and says why.
             }
             try {
-                return new AgentConversation(link, invocation, listener, time, false, List.of()).run(began);
+                byte[] request = AgentProgram.request(invocation, false);
+                return new AgentConversation(link, request, invocation, listener, time, false, List.of()).run(began);
             } finally {
-                links.remove(link);
+                spawned.remove(link);
             }
         } catch (IOException e) {
             return notStarted(python.executable() + " cannot be started: " + e.getMessage());
@@ -131,11 +259,19 @@ public final class PythonEngine implements Executor {
                 Status.START_FAILED, message, new ExecutorInfo(false, List.of(), Optional.empty()));
     }
 
-    /** Stops the engine's threads. Idempotent. */
+    /** Ends the agents, the tasks and the engine's threads. Idempotent. */
     @Override
     public void close() {
-        readers.shutdown();
-        links.forEach(ProcessLink::close);
+        synchronized (changing) {
+            closed = true;
+            Agents last = agents;
+            if (last != null) {
+                last.close();
+            }
+            agents = null;
+        }
+        workers.shutdown();
+        spawned.forEach(ProcessLink::close);
         time.close();
     }
 }

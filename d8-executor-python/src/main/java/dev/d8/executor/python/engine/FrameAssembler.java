@@ -1,32 +1,34 @@
-package dev.d8.executor.docker;
+package dev.d8.executor.python.engine;
 
-import dev.d8.executor.python.engine.Frame;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 
 /** Puts frames together from bytes that come in chunks cut anywhere. Used by one thread at a time. */
-final class FrameAssembler {
+public final class FrameAssembler {
 
     /** Takes frames. */
-    interface Sink {
+    public interface Sink {
+        /** Takes the next one; may wait for room. */
         void accept(Frame frame) throws InterruptedException;
     }
 
     private final ByteBuffer head = ByteBuffer.allocate(5);
     private @Nullable ByteBuffer payload;
 
+    /** Creates one at the start of a frame. */
+    public FrameAssembler() {}
+
     /**
-     * Takes the next chunk.
+     * Takes the next chunk, all of it.
      *
      * @throws IOException if what comes is no frame; nothing after it can be understood
      */
-    void add(byte[] chunk, Sink sink) throws IOException, InterruptedException {
-        ByteBuffer in = ByteBuffer.wrap(chunk);
-        while (in.hasRemaining()) {
+    public void add(ByteBuffer chunk, Sink sink) throws IOException, InterruptedException {
+        while (chunk.hasRemaining()) {
             ByteBuffer body = payload;
             if (body == null) {
-                move(in, head);
+                move(chunk, head);
                 if (head.hasRemaining()) {
                     return;
                 }
@@ -37,7 +39,7 @@ final class FrameAssembler {
                 body = ByteBuffer.allocate(length);
                 payload = body;
             }
-            move(in, body);
+            move(chunk, body);
             if (!body.hasRemaining()) {
                 payload = null;
                 char kind = (char) head.get(4);

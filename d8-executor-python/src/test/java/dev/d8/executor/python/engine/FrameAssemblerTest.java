@@ -1,13 +1,12 @@
-package dev.d8.executor.docker;
+package dev.d8.executor.python.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.d8.executor.python.engine.Frame;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -34,7 +33,7 @@ class FrameAssemblerTest {
             byte[] bytes = wire.toByteArray();
             for (int at = 0; at < bytes.length; ) {
                 int count = Math.min(bytes.length - at, random.nextBoolean() ? 1 + random.nextInt(8) : 32_768);
-                assembler.add(Arrays.copyOfRange(bytes, at, at + count), received::add);
+                assembler.add(ByteBuffer.wrap(bytes, at, count), received::add);
                 at += count;
             }
 
@@ -50,7 +49,7 @@ class FrameAssemblerTest {
     void half_a_frame_is_held_back() throws Exception {
         List<Frame> received = new ArrayList<>();
 
-        new FrameAssembler().add(new byte[] {0, 0, 0, 2, 'O', 'x'}, received::add);
+        new FrameAssembler().add(ByteBuffer.wrap(new byte[] {0, 0, 0, 2, 'O', 'x'}), received::add);
 
         assertThat(received).isEmpty();
     }
@@ -59,10 +58,11 @@ class FrameAssemblerTest {
     void what_is_no_frame_is_refused_before_memory_is_taken_for_it() {
         byte[] text = "Traceback (most recent call last)".getBytes(java.nio.charset.StandardCharsets.US_ASCII);
 
-        assertThatThrownBy(() -> new FrameAssembler().add(text, frame -> {}))
+        assertThatThrownBy(() -> new FrameAssembler().add(ByteBuffer.wrap(text), frame -> {}))
                 .isInstanceOf(IOException.class)
                 .hasMessageContaining("not a frame");
-        assertThatThrownBy(() -> new FrameAssembler().add(new byte[] {-1, -1, -1, -1, 'O'}, frame -> {}))
+        assertThatThrownBy(() ->
+                        new FrameAssembler().add(ByteBuffer.wrap(new byte[] {-1, -1, -1, -1, 'O'}), frame -> {}))
                 .isInstanceOf(IOException.class);
     }
 }
