@@ -996,10 +996,11 @@ def prepare(header, walls):
 def compile_task(source):
     text = source.decode("utf-8", "surrogateescape")
     ORIGINAL_ARGUMENTS[2] = text
-    code = compile(text, "<string>", "exec", dont_inherit=True)
-    if LINECACHE:  # tracebacks of -c show source lines from 3.13 on: the task's, not those that read us
-        by_name = "<string>" in LINECACHE.cache  # how the first releases of 3.13 keep them
-        LINECACHE._register_code("<string>" if by_name else code, text, "<string>")
+    # From 3.13 on tracebacks of -c show source lines: the task's, not those that read us.
+    ours = LINECACHE and LINECACHE.cache.pop("<string>", None)
+    code = compile(text + "\n", "<string>", "exec", dont_inherit=True)
+    if LINECACHE:
+        LINECACHE._register_code("<string>" if ours else code, text, "<string>")  # by name in the first releases
     return code
 
 
@@ -1281,6 +1282,7 @@ def finish(status):
     """Ends the process as the interpreter does, in all that a program can see of that, without the rest, which costs ten
     times as much. The order is that of Py_FinalizeEx and finalize_modules in CPython 3.11."""
     modules, weak = sys.modules, []
+    at_exit = modules.get("atexit", atexit)  # before 3.10 each instance of the module has callbacks of its own
     if len(modules) == MODULES and not atexit._ncallbacks() and not any(map(_may_run_code, gc.get_objects())):
         end(status, _flush(), os._exit)  # nothing is there that could run, and no C code that could have buffered
     threading = modules.get("threading")
@@ -1289,7 +1291,11 @@ def finish(status):
             threading._shutdown()
         except BaseException as error:
             _unraisable(error, threading)
-    atexit._run_exitfuncs()
+    try:
+        at_exit._run_exitfuncs()
+    except BaseException:
+        pass  # told already; 3.9 throws it again
+    at_exit = None
     whole = _flush()
     sys.is_finalizing = lambda: True
     if threading and len(threading._active) > 1:
@@ -1359,7 +1365,10 @@ def _flush(quiet=False):
         except BaseException as error:
             whole = False
             if stream is sys.stdout and not quiet:
-                _unraisable(error, stream)
+                if sys.version_info >= (3, 13):
+                    _unraisable(error, None, "Exception ignored on flushing sys.stdout")
+                else:
+                    _unraisable(error, stream)
     return whole
 
 
@@ -1380,8 +1389,8 @@ def unraisable_type():
 UNRAISABLE = unraisable_type()
 
 
-def _unraisable(error, about):
-    sys.unraisablehook(UNRAISABLE((type(error), error, None, None, about)))
+def _unraisable(error, about, message=None):
+    sys.unraisablehook(UNRAISABLE((type(error), error, None, message, about)))
 
 
 def start():
