@@ -63,7 +63,8 @@ HIGHEST_FD = 256  # no descriptor of ours is above it: few are ever open here
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
 ORIGINAL_ARGUMENTS = getattr(sys, "orig_argv", [""] * 3)
 LINECACHE = sys.modules.get("linecache") if sys.version_info >= (3, 13) else None
-DEAF_TO = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT)
+# What a terminal, a service manager or a task sends: only the slave ends an agent or a supervisor, through its link.
+DEAF_TO = _signal.valid_signals() - {_signal.SIGCHLD}
 
 
 class Kernel:
@@ -810,8 +811,10 @@ class Watch:
             self.total[self.streams[1]],
             self.leftover,
         )
+        if status:
+            verdict += b"oom=%d\0" % (self.walls.oom_kills() - self.oom_before)
         if os.WIFSIGNALED(status):
-            verdict += b"signal=%d\0oom=%d\0" % (os.WTERMSIG(status), self.walls.oom_kills() - self.oom_before)
+            verdict += b"signal=%d\0" % os.WTERMSIG(status)
         else:
             verdict += b"exit=%d\0" % os.WEXITSTATUS(status)
         if self.why:
@@ -838,7 +841,6 @@ class Supervisor:
     def __init__(self, link, walls):
         self.link, self.walls = link, walls
         self.once = walls.config.get("mode") == "task"
-        # What a terminal, a service manager or the task sends: only the slave ends a supervisor, through the link.
         _signal.pthread_sigmask(_signal.SIG_BLOCK, DEAF_TO)
         self.poller = select.poll()
         try:
@@ -1424,8 +1426,8 @@ def serve_one(config):
         if inner:
             _signal.pthread_sigmask(_signal.SIG_BLOCK, DEAF_TO)
             KERNEL.set_dumpable(0)
-            os.waitpid(inner, 0)
             walls.cgroup.leave()
+            os.waitpid(inner, 0)
             walls.cgroup.remove()
             os._exit(0)
         KERNEL.die_with_parent()
