@@ -66,6 +66,7 @@ final class AgentPool implements AutoCloseable {
         @Nullable
         AgentProcess agent;
 
+        boolean starting = true;
         long since;
         int asked; // supervisors that have not come yet
         int failures;
@@ -119,6 +120,7 @@ final class AgentPool implements AutoCloseable {
         lock.lock();
         try {
             before = closed ? agent : place.agent;
+            place.starting = false;
             if (!closed) {
                 place.agent = agent;
                 place.since = time.nanoTime();
@@ -153,6 +155,7 @@ final class AgentPool implements AutoCloseable {
             boolean sound = agent != null && time.since(place.since).compareTo(SOUND) > 0;
             place.failures = sound ? 1 : place.failures + 1;
             place.agent = null;
+            place.starting = false;
             place.asked = 0;
             pause = FIRST_BACKOFF.multipliedBy(1L << Math.min(place.failures - 1, 10));
             pause = pause.compareTo(LONGEST_BACKOFF) < 0 ? pause : LONGEST_BACKOFF;
@@ -216,7 +219,7 @@ final class AgentPool implements AutoCloseable {
     /**
      * Returns a supervisor that waits for a task, for the caller to {@link #giveBack} or {@link #discard}.
      *
-     * @return nothing if none came within {@code patience}, or no agent is there that could make one
+     * @return nothing if none came within {@code patience}, or no agent is there or about to be that could make one
      */
     @Nullable
     SocketLink take(Duration patience) throws InterruptedException {
@@ -261,12 +264,10 @@ final class AgentPool implements AutoCloseable {
         for (int i = 0; i < places.size(); i++) {
             Place place = places.get((next + i) % places.size());
             AgentProcess agent = place.agent;
-            if (agent != null) {
-                possible = true;
-                if (missing > 0) {
-                    ask(place, agent);
-                    missing--;
-                }
+            possible |= agent != null || place.starting;
+            if (agent != null && missing > 0) {
+                ask(place, agent);
+                missing--;
             }
         }
         next++;

@@ -20,7 +20,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -95,6 +94,9 @@ public final class PythonEngine implements Executor {
     public Availability probe() {
         try {
             PythonInterpreter found = finder.get();
+            if (!settings.preload().isEmpty() && !found.equals(interpreter)) {
+                found.requireModules(settings.preload(), settings.environment());
+            }
             interpreter = found;
             if (settings.mode() != Mode.SPAWN) {
                 useAgentsOf(found);
@@ -147,7 +149,6 @@ public final class PythonEngine implements Executor {
     private Frame.Header config(String mode) {
         Frame.Header config = new Frame.Header()
                 .put("mode", mode)
-                .put("name", ProcessHandle.current().pid() + "-" + UUID.randomUUID())
                 .put("isolation", settings.contained() ? "contained" : "none")
                 .put("processes", settings.processes());
         settings.hide().forEach(path -> config.put("hide", path));

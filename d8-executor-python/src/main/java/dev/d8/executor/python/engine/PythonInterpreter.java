@@ -6,7 +6,6 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -50,33 +49,7 @@ public record PythonInterpreter(Path executable, String version, String fullVers
      * @throws ConfigurationException if it is no usable Python; the message says why
      */
     public static PythonInterpreter ask(Path candidate, Map<String, String> environment) {
-        List<String> lines = new ArrayList<>();
-        try {
-            ProcessBuilder builder = new ProcessBuilder(candidate.toString(), "-c", QUESTION);
-            builder.environment().clear();
-            builder.environment().putAll(environment);
-            builder.redirectError(ProcessBuilder.Redirect.DISCARD);
-            Process process = builder.start();
-            process.getOutputStream().close();
-            try {
-                if (!process.waitFor(ANSWER_SECONDS, TimeUnit.SECONDS)) {
-                    throw new ConfigurationException(
-                            candidate + " did not say its version within " + ANSWER_SECONDS + " s");
-                }
-                try (InputStream in = process.getInputStream()) {
-                    new String(in.readAllBytes(), StandardCharsets.UTF_8)
-                            .lines()
-                            .forEach(lines::add);
-                }
-            } finally {
-                process.destroyForcibly();
-            }
-        } catch (IOException e) {
-            throw new ConfigurationException(candidate + " cannot be started: " + e.getMessage(), e);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new ConfigurationException("interrupted while asking " + candidate + " for its version", e);
-        }
+        List<String> lines = run(candidate, environment, QUESTION);
         if (lines.size() != 3) {
             throw new ConfigurationException(candidate + " is no working Python: it does not say its version");
         }
@@ -86,5 +59,53 @@ public record PythonInterpreter(Path executable, String version, String fullVers
                     candidate + " is Python " + lines.get(1) + " (expected: 3." + OLDEST_MINOR + " or later)");
         }
         return new PythonInterpreter(Path.of(lines.get(0)), lines.get(1), lines.get(2));
+    }
+
+    /**
+     * Sees whether modules can be imported.
+     *
+     * @throws ConfigurationException if one cannot; the message says which and why
+     */
+    void requireModules(List<String> modules, Map<String, String> environment) {
+        for (String module : modules) {
+            if (!module.matches("[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*")) {
+                throw new ConfigurationException("option preload: \"" + module + "\" (expected: names of modules)");
+            }
+            String question = "import sys; sys.path.pop(0)\ntry:\n    import " + module
+                    + "\nexcept BaseException as e:\n    print('%s: %s' % (type(e).__name__, e))";
+            List<String> trouble = run(executable, environment, question);
+            if (!trouble.isEmpty()) {
+                throw new ConfigurationException(
+                        executable + " cannot preload " + module + ": " + trouble.get(trouble.size() - 1));
+            }
+        }
+    }
+
+    private static List<String> run(Path python, Map<String, String> environment, String program) {
+        try {
+            ProcessBuilder builder = new ProcessBuilder(python.toString(), "-c", program);
+            builder.environment().clear();
+            builder.environment().putAll(environment);
+            builder.redirectError(ProcessBuilder.Redirect.DISCARD);
+            Process process = builder.start();
+            process.getOutputStream().close();
+            try {
+                if (!process.waitFor(ANSWER_SECONDS, TimeUnit.SECONDS)) {
+                    throw new ConfigurationException(python + " did not answer within " + ANSWER_SECONDS + " s");
+                }
+                try (InputStream in = process.getInputStream()) {
+                    return new String(in.readAllBytes(), StandardCharsets.UTF_8)
+                            .lines()
+                            .toList();
+                }
+            } finally {
+                process.destroyForcibly();
+            }
+        } catch (IOException e) {
+            throw new ConfigurationException(python + " cannot be started: " + e.getMessage(), e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new ConfigurationException("interrupted while asking " + python, e);
+        }
     }
 }

@@ -298,11 +298,15 @@ class Cgroup:
         return Cgroup(made, version)
 
     @staticmethod
+    def name():
+        return "d8-%d" % os.getpid()
+
+    @staticmethod
     def sweep(places):
-        """Removes what slaves left behind that are gone: `d8-PID-…` and what is in it."""
+        """Removes what agents left behind that were killed."""
         for place in set(places.values()):
             for name in os.listdir(place):
-                if name.startswith("d8-") and not os.path.exists("/proc/" + name.split("-")[1]):
+                if name.startswith("d8-") and not os.path.exists("/proc/" + name[3:]):
                     group = place + "/" + name
                     for path in [group + "/" + leaf for leaf in os.listdir(group)] + [group]:
                         try:
@@ -389,6 +393,7 @@ class Walls:
         self.alone = False  # whether we are the init of a PID namespace, so that every other process in it is the task's
         self.as_root = os.geteuid() == 0
         self.memory = self.processes = None
+        self.default_processes = int(config.get("processes", "0"))
 
     def contained(self):
         return self.config.get("isolation") == "contained"
@@ -487,7 +492,7 @@ class Walls:
         return None
 
     def _process_limit(self, asked):
-        count = asked or int(self.config.get("processes", "0"))
+        count = asked or self.default_processes
         return count + 1 if count else None  # we are in there, too
 
     def counts_processes(self):
@@ -524,13 +529,12 @@ class Walls:
             limit(resource.RLIMIT_FSIZE, header.number("file_bytes"))
         if header.number("memory_bytes") and not self.cgroup.has("memory"):
             limit(resource.RLIMIT_AS, header.number("memory_bytes"))
-        if not self.counts_processes():
-            count = header.number("processes") or (
-                # Inside a namespace of users the kernel counts ours alone; elsewhere the user's other processes, too.
-                int(self.config.get("processes", "0")) if "user_ns" in self.names else 0
-            )
-            if count:
-                limit(resource.RLIMIT_NPROC, count + (1 if "user_ns" in self.names else 0))
+        count = header.number("processes") or (self.default_processes if "user_ns" in self.names else 0)
+        if count and not self.counts_processes():
+            # Inside a namespace of users the kernel counts its own: beside the task the supervisor and, where that was
+            # spawned, who forked it. Elsewhere it counts all of the user's, the slave's among them.
+            companions = 2 if self.config.get("mode") == "task" else 1
+            limit(resource.RLIMIT_NPROC, count + (companions if "user_ns" in self.names else 0))
 
 
 def limit(which, value, slack=0):
@@ -967,7 +971,7 @@ def become(order, walls):
     try:
         if walls.user:
             walls.change_user()
-        if end > 8:
+        if end > 8 or "user_ns" in walls.names:
             prepare(Pairs(order[8:end]), walls)
     except OSError as error:
         os.write(ORDER, os.fsencode(str(error)))
@@ -1036,7 +1040,7 @@ class Agent:
         self.count = 0
         self.namespaces = True
         self.places, self.version = Cgroup.find() if config.get("isolation") == "contained" else ({}, 0)
-        self.group = "d8-" + config.get("name")
+        self.group = Cgroup.name()
         Cgroup.sweep(self.places)
         self.wake = wake_on_child()
         _signal.pthread_sigmask(_signal.SIG_BLOCK, DEAF_TO)
@@ -1156,6 +1160,7 @@ class Agent:
                 break
         for cgroup in self.supervisors.values():
             cgroup.remove()
+        Cgroup.sweep(self.places)
         Cgroup({name: place + "/" + self.group for name, place in self.places.items()}, self.version).remove()
         os._exit(0)
 
@@ -1419,7 +1424,8 @@ def serve_one(config):
     walls = Walls(config, Cgroup({}, 0))
     if walls.contained():
         places, version = Cgroup.find()
-        walls.cgroup = Cgroup.make(places, version, "d8-" + config.get("name"))
+        Cgroup.sweep(places)
+        walls.cgroup = Cgroup.make(places, version, Cgroup.name())
         walls.cgroup.join()
         unshared = walls.unshare()
         inner = os.fork()
