@@ -15,6 +15,7 @@ import dev.d8.Termination.Status;
 import dev.d8.Timing;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ExecutionOutcome;
+import dev.d8.spi.Executor;
 import dev.d8.spi.TimeSource;
 import java.time.Duration;
 import java.util.HashMap;
@@ -26,6 +27,8 @@ import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -52,6 +55,7 @@ final class TaskRunner {
     private final Duration maxTimeout;
     private final long maxOutputBytes;
     private final ThreadPoolExecutor pool;
+    private final ExecutorService listenerThreads;
     private final Set<Run> runs = ConcurrentHashMap.newKeySet();
     private volatile boolean draining;
 
@@ -77,6 +81,11 @@ final class TaskRunner {
             return thread;
         });
         pool.allowCoreThreadTimeOut(true);
+        listenerThreads = Executors.newCachedThreadPool(task -> {
+            Thread thread = new Thread(task, "d8-listener");
+            thread.setDaemon(true);
+            return thread;
+        });
     }
 
     /** Runs a task; see {@link dev.d8.spi.SlaveService#execute}. */
@@ -149,6 +158,7 @@ final class TaskRunner {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
+        listenerThreads.shutdownNow();
     }
 
     private enum State {
@@ -238,7 +248,7 @@ final class TaskRunner {
             while (true) {
                 ExecutorRanking.Choice choice = ranking.choose(invocation, tried);
                 long began = time.nanoTime();
-                ExecutionOutcome outcome = choice.executor().execute(invocation, listener);
+                ExecutionOutcome outcome = execute(choice.executor());
                 if (outcome.termination().status() == Status.START_FAILED) {
                     // Not a line of it ran. Where the executor itself has broken down, the next best one may take it.
                     Optional<String> gone = ranking.recheck(choice.method());
@@ -253,6 +263,17 @@ final class TaskRunner {
             }
         }
 
+        private ExecutionOutcome execute(Executor executor) throws InterruptedException {
+            if (listener == ExecutionListener.NONE) {
+                return executor.execute(invocation, listener);
+            }
+            ListenerRelay relay =
+                    new ListenerRelay(invocation.taskId(), listener, listenerThreads, time, ListenerRelay.PATIENCE);
+            ExecutionOutcome outcome = executor.execute(invocation, relay);
+            relay.finish();
+            return outcome;
+        }
+
         private TaskResult result(
                 ExecutorRanking.Choice choice, ExecutionOutcome outcome, Duration queued, Duration total) {
             Duration run = total.minus(outcome.startup());
@@ -260,7 +281,7 @@ final class TaskRunner {
                     invocation.taskId(),
                     choice.method(),
                     outcome.termination(),
-                    outcome.stdout(),
+                    ProgressFilter.without(outcome.stdout()),
                     outcome.message()
                             .map(message -> outcome.stderr().withLine("d8: " + message))
                             .orElse(outcome.stderr()),
