@@ -1,6 +1,7 @@
 /** D8's words, plugin interfaces, slave manager and slave server. Start with {@link dev.d8}. */
 module dev.d8.core {
     requires static transitive org.jspecify;
+    requires transitive micrometer.core;
     requires org.slf4j;
     requires tools.jackson.databind;
     requires org.eclipse.jgit;

@@ -13,6 +13,7 @@ import dev.d8.spi.ExecutionOutcome;
 import dev.d8.spi.Executor;
 import dev.d8.spi.ExecutorProvider;
 import dev.d8.spi.Options;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -94,6 +95,11 @@ public final class ExecutorRanking implements AutoCloseable {
             LOG.warn("executor {} cannot be made", provider.method(), e);
             return new BrokenExecutor("cannot be made: " + e);
         }
+    }
+
+    /** Registers what the executors count. */
+    void bindTo(MeterRegistry registry) {
+        ranked.forEach(one -> one.executor.bindTo(registry));
     }
 
     /** Looks at every executor again, all at once, and logs what changed. Blocks for as long as the slowest takes. */

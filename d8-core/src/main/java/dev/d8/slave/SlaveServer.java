@@ -17,6 +17,7 @@ import dev.d8.spi.SlaveService;
 import dev.d8.spi.TimeSource;
 import dev.d8.spi.Transport;
 import dev.d8.version.VersionProvider;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.net.InetAddress;
 import java.net.URI;
 import java.net.UnknownHostException;
@@ -85,6 +86,9 @@ public final class SlaveServer implements AutoCloseable {
         probeInterval = builder.probeInterval;
         ownTransport = builder.transport == null;
         ranking = ExecutorRanking.create(plugins, builder.wanted, builder.options, probes);
+        if (builder.meterRegistry != null) {
+            ranking.bindTo(builder.meterRegistry);
+        }
         try {
             // The slow parts of a start know nothing of each other: git, the executors, the transport.
             CompletableFuture<VersionInfo> lookup = CompletableFuture.supplyAsync(builder.version::version, probes);
@@ -264,6 +268,7 @@ public final class SlaveServer implements AutoCloseable {
         private final List<ExecutorProvider> executors = new ArrayList<>();
         private @Nullable Transport transport;
         private @Nullable TimeSource time;
+        private @Nullable MeterRegistry meterRegistry;
 
         private Builder() {}
 
@@ -353,6 +358,12 @@ public final class SlaveServer implements AutoCloseable {
                 throw new ConfigurationException("probe-interval: " + value + " (expected: above 0)");
             }
             probeInterval = value;
+            return this;
+        }
+
+        /** Sets where what is counted can be read; default: nowhere. */
+        public Builder meterRegistry(MeterRegistry value) {
+            meterRegistry = value;
             return this;
         }
 

@@ -1,6 +1,7 @@
 package dev.d8.spi;
 
 import dev.d8.Invocation;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.util.Optional;
 
 /**
@@ -27,6 +28,12 @@ public interface Executor extends AutoCloseable {
      * @throws InterruptedException if the thread was interrupted
      */
     ExecutionOutcome execute(Invocation invocation, ExecutionListener listener) throws InterruptedException;
+
+    /**
+     * Registers what this executor counts, under names that begin with {@code d8.}; default: nothing. Called once at the
+     * most, before the first task.
+     */
+    default void bindTo(MeterRegistry registry) {}
 
     /** Ends what still runs and frees what is held. Idempotent. */
     @Override

@@ -10,6 +10,7 @@ import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ExecutionOutcome;
 import dev.d8.spi.Executor;
 import dev.d8.spi.Options;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -53,6 +54,11 @@ public final class PythonExecutor implements Executor {
     @Override
     public ExecutionOutcome execute(Invocation invocation, ExecutionListener listener) throws InterruptedException {
         return engine.execute(invocation, listener);
+    }
+
+    @Override
+    public void bindTo(MeterRegistry registry) {
+        engine.bindTo(registry);
     }
 
     @Override

@@ -10,6 +10,7 @@ import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ExecutionOutcome;
 import dev.d8.spi.Executor;
 import dev.d8.spi.Options;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -256,6 +257,30 @@ class EngineLifecycleTest {
                 assertThat(outcome.executor().warm()).isTrue();
             }
         }
+    }
+
+    @Test
+    void it_counts_how_tasks_start() throws Exception {
+        SimpleMeterRegistry registry = new SimpleMeterRegistry();
+        try (Executor engine = engine("mode", "auto")) {
+            engine.bindTo(registry);
+            assertRuns(engine);
+            engine.execute(
+                    Invocation.python("print(1)").env(Map.of("TZ", "UTC")).build(), ExecutionListener.NONE);
+            assertThat(count(registry, "d8.python.starts", "start", "warm")).isEqualTo(1);
+            assertThat(count(registry, "d8.python.starts", "start", "cold")).isEqualTo(1);
+            assertThat(count(registry, "d8.python.agent.restarts", "method", "python"))
+                    .isZero();
+            await(
+                    "a supervisor rests",
+                    () -> registry.get("d8.python.parked").gauge().value() >= 1);
+            kill(descendants(1).get(0));
+            await("it is started again", () -> count(registry, "d8.python.agent.restarts", "method", "python") == 1);
+        }
+    }
+
+    private static double count(SimpleMeterRegistry registry, String name, String tag, String value) {
+        return registry.get(name).tag(tag, value).functionCounter().count();
     }
 
     @Test

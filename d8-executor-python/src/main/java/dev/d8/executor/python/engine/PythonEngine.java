@@ -13,6 +13,7 @@ import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ExecutionOutcome;
 import dev.d8.spi.Executor;
 import dev.d8.spi.TimeSource;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.HashMap;
@@ -258,6 +259,14 @@ public final class PythonEngine implements Executor {
     private static ExecutionOutcome notStarted(String message) {
         return ExecutionOutcome.notStarted(
                 Status.START_FAILED, message, new ExecutorInfo(false, List.of(), Optional.empty()));
+    }
+
+    @Override
+    public void bindTo(MeterRegistry registry) {
+        metrics.bindTo(registry, name, () -> {
+            Agents current = agents;
+            return current == null ? 0 : current.pool().parked();
+        });
     }
 
     /** Ends the agents, the tasks and the engine's threads. Idempotent. */
