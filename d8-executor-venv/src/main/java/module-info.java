@@ -3,6 +3,7 @@ module dev.d8.executor.venv {
     requires static transitive org.jspecify;
     requires transitive dev.d8.core;
     requires dev.d8.executor.python;
+    requires org.slf4j;
 
     exports dev.d8.executor.venv;
 

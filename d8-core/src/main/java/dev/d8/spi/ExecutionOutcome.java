@@ -41,4 +41,10 @@ public record ExecutionOutcome(
                 executor,
                 0);
     }
+
+    /** Returns this outcome with another time for the start. */
+    public ExecutionOutcome withStartup(Duration value) {
+        return new ExecutionOutcome(
+                termination, stdout, stderr, message, value, usage, executor, leftoverProcessesKilled);
+    }
 }

@@ -29,7 +29,7 @@ import org.junit.jupiter.api.io.TempDir;
 /**
  * Programs that nobody here wrote: modules of CPython's own tests run bare and as tasks, and what they count must be the
  * same. They come with Debian's {@code libpython3.11-testsuite}; without it this is skipped, unless
- * {@code -Dd8.cpython=required}.
+ * {@code -Dd8.python=required}.
  */
 @Timeout(300)
 class CPythonSuiteTest {
@@ -171,7 +171,7 @@ class CPythonSuiteTest {
             }
         }
         String reason = "CPython's test suite is not here: apt-get install libpython3.11-testsuite";
-        assertThat(System.getProperty("d8.cpython", "auto")).as(reason).isNotEqualTo("required");
+        assertThat(System.getProperty("d8.python", "auto")).as(reason).isNotEqualTo("required");
         System.err.println("SKIPPED: " + reason);
         assumeThat(false).as(reason).isTrue();
     }

@@ -300,7 +300,7 @@ class EngineLifecycleTest {
                     .isInstanceOfSatisfying(
                             Unavailable.class,
                             missing -> assertThat(missing.reason())
-                                    .contains("cannot preload no_such_module: ModuleNotFoundError"));
+                                    .contains("cannot import no_such_module: ModuleNotFoundError"));
         }
     }
 

@@ -57,8 +57,8 @@ record VenvFinder(Optional<Path> configured, Path directory) implements Supplier
         if (!Files.isExecutable(python)) {
             throw broken(venv, "bin/python cannot be executed");
         }
-        PythonInterpreter found = PythonInterpreter.ask(python, EngineSettings.inherited(EngineSettings.ENVIRONMENT));
-        return new PythonInterpreter(python, found.version(), found.fullVersion());
+        return PythonInterpreter.ask(python, EngineSettings.inherited(EngineSettings.ENVIRONMENT))
+                .at(python);
     }
 
     private Path beside() {

@@ -17,6 +17,7 @@ import dev.d8.spi.Options;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -40,7 +41,9 @@ class VenvExecutorTest {
     }
 
     private static Executor executor(Map<String, String> options) {
-        return new VenvExecutorProvider().create(Options.of(options).under("venv"));
+        Map<String, String> all = new HashMap<>(options);
+        all.putIfAbsent("venv.requirements", "refuse"); // What is built is BuiltVenvsTest's.
+        return new VenvExecutorProvider().create(Options.of(all).under("venv"));
     }
 
     private static String reason(Map<String, String> options) {
@@ -164,8 +167,10 @@ class VenvExecutorTest {
     }
 
     @Test
-    void requirements_are_objected_to() {
-        try (Executor executor = executor(Map.of())) {
+    void requirements_are_objected_to_where_they_are_refused() {
+        try (Executor executor =
+                executor(Map.of("venv.path", made.resolve("venv").toString()))) {
+            assertThat(executor.probe()).isInstanceOf(Available.class);
             assertThat(executor.objection(Invocation.python("print(1)").build()))
                     .isEmpty();
             assertThat(executor.objection(Invocation.python("print(1)")

@@ -107,6 +107,23 @@ public record EngineSettings(
                 options.number("recycle_memory_bytes", 64L << 20, 1 << 20, Long.MAX_VALUE));
     }
 
+    /** Returns these settings for an engine that seldom runs more than one task at a time: one agent, one supervisor. */
+    public EngineSettings forOneAtATime() {
+        return new EngineSettings(
+                mode,
+                contained,
+                1,
+                1,
+                preload,
+                environment,
+                hide,
+                user,
+                processes,
+                recycleTasks,
+                recycleAge,
+                recycleMemory);
+    }
+
     /** Returns those of the named variables that this process has. */
     public static Map<String, String> inherited(List<String> names) {
         Map<String, String> values = new TreeMap<>(System.getenv());

@@ -112,6 +112,11 @@ public final class PythonEngine implements Executor {
         }
     }
 
+    /** Returns what the last probe found. */
+    public Optional<PythonInterpreter> interpreter() {
+        return Optional.ofNullable(interpreter);
+    }
+
     /** Starts agents, unless there are some of this very interpreter: another one may stand at its path by now. */
     private void useAgentsOf(PythonInterpreter python) {
         synchronized (changing) {

@@ -61,12 +61,17 @@ public record PythonInterpreter(Path executable, String version, String fullVers
         return new PythonInterpreter(Path.of(lines.get(0)), lines.get(1), lines.get(2));
     }
 
+    /** Returns this interpreter as it is started by another path, such as the link in a virtual environment. */
+    public PythonInterpreter at(Path path) {
+        return new PythonInterpreter(path, version, fullVersion);
+    }
+
     /**
      * Sees whether modules can be imported.
      *
      * @throws ConfigurationException if one cannot; the message says which and why
      */
-    void requireModules(List<String> modules, Map<String, String> environment) {
+    public void requireModules(List<String> modules, Map<String, String> environment) {
         for (String module : modules) {
             if (!module.matches("[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*")) {
                 throw new ConfigurationException("option preload: \"" + module + "\" (expected: names of modules)");
@@ -76,7 +81,7 @@ public record PythonInterpreter(Path executable, String version, String fullVers
             List<String> trouble = run(executable, environment, question);
             if (!trouble.isEmpty()) {
                 throw new ConfigurationException(
-                        executable + " cannot preload " + module + ": " + trouble.get(trouble.size() - 1));
+                        executable + " cannot import " + module + ": " + trouble.get(trouble.size() - 1));
             }
         }
     }
