@@ -106,7 +106,10 @@ public final class SlaveServer implements AutoCloseable {
                     builder.maxOutputBytes,
                     builder.maxConcurrent,
                     builder.queueCapacity);
-            binding = transport.serve(new Service(runner, ranking, version), builder.bind, new ServerSecurity(token));
+            binding = transport.serve(
+                    new Service(runner, ranking, version, builder.endAbandoned),
+                    builder.bind,
+                    new ServerSecurity(token));
         } catch (RuntimeException e) {
             release();
             throw e instanceof CompletionException && e.getCause() instanceof RuntimeException cause ? cause : e;
@@ -213,12 +216,14 @@ public final class SlaveServer implements AutoCloseable {
         private final TaskRunner runner;
         private final ExecutorRanking ranking;
         private final VersionInfo version;
+        private final boolean endAbandoned;
         private final String bootId = UUID.randomUUID().toString();
 
-        Service(TaskRunner runner, ExecutorRanking ranking, VersionInfo version) {
+        Service(TaskRunner runner, ExecutorRanking ranking, VersionInfo version, boolean endAbandoned) {
             this.runner = runner;
             this.ranking = ranking;
             this.version = version;
+            this.endAbandoned = endAbandoned;
         }
 
         @Override
@@ -248,7 +253,8 @@ public final class SlaveServer implements AutoCloseable {
 
         @Override
         public CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener) {
-            return runner.execute(invocation, listener);
+            CompletableFuture<TaskResult> result = runner.execute(invocation, listener);
+            return endAbandoned ? result : result.copy(); // Cancelling a copy leaves the task alone.
         }
     }
 
@@ -265,6 +271,7 @@ public final class SlaveServer implements AutoCloseable {
         private long maxOutputBytes = 32L << 20;
         private Duration probeInterval = Duration.ofSeconds(30);
         private VersionProvider version = Optional::empty;
+        private boolean endAbandoned = true;
         private final List<ExecutorProvider> executors = new ArrayList<>();
         private @Nullable Transport transport;
         private @Nullable TimeSource time;
@@ -343,6 +350,15 @@ public final class SlaveServer implements AutoCloseable {
                 throw new ConfigurationException("max-output-bytes: " + value + " (expected: above 0)");
             }
             maxOutputBytes = value;
+            return this;
+        }
+
+        /**
+         * Sets whether a task is ended when its caller gives it up or is gone; default true, since nobody can ever ask for
+         * its result. Otherwise it runs to its end and keeps its slot.
+         */
+        public Builder endAbandoned(boolean value) {
+            endAbandoned = value;
             return this;
         }
 

@@ -215,6 +215,21 @@ class SlaveServerTest {
     }
 
     @Test
+    void a_task_whose_caller_is_gone_runs_to_its_end_where_that_is_wanted() throws Exception {
+        best.blocks = true;
+        SlaveClient client = start(builder().endAbandoned(false).maxConcurrent(1));
+        CompletableFuture<TaskResult> result = client.execute(PRINT, ExecutionListener.NONE);
+        best.running.take();
+        result.cancel(true);
+        CompletableFuture<TaskResult> next =
+                client.execute(Invocation.python("next").build(), ExecutionListener.NONE);
+        assertThat(client.health().get(30, TimeUnit.SECONDS).slots()).contains(new Slots(1, 0));
+        best.letGo.countDown();
+        assertThat(get(next).success()).isTrue();
+        assertThat(best.interrupted).isEmpty();
+    }
+
+    @Test
     void a_waiting_task_whose_caller_is_gone_never_starts() throws Exception {
         best.blocks = true;
         SlaveClient client = start(builder().maxConcurrent(1));

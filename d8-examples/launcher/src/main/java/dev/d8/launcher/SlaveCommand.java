@@ -9,10 +9,12 @@ import java.io.PrintWriter;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -73,6 +75,19 @@ final class SlaveCommand implements Callable<Integer> {
     private @Nullable Integer queue;
 
     @Option(
+            names = "--abandoned",
+            paramLabel = "end|finish",
+            defaultValue = "end",
+            description = "what becomes of a task whose caller is gone (default: ${DEFAULT-VALUE})")
+    private Abandoned abandoned = Abandoned.end;
+
+    /** What becomes of a task whose caller is gone; spelled as people type it. */
+    enum Abandoned {
+        end,
+        finish
+    }
+
+    @Option(
             names = {"-o", "--option"},
             paramLabel = "NAME=VALUE",
             description = "a plugin's setting, such as docker.image=python:3-slim; the README lists them")
@@ -109,7 +124,8 @@ final class SlaveCommand implements Callable<Integer> {
                 .bind(bind())
                 .token(token.token())
                 .executors(executors)
-                .options(Options.of(options))
+                .options(Options.of(withSecretsHidden()))
+                .endAbandoned(abandoned == Abandoned.end)
                 .version(MasterOptions.version(commit, repo));
         if (plugins != null) {
             builder.plugins(plugins);
@@ -121,6 +137,18 @@ final class SlaveCommand implements Callable<Integer> {
             builder.queueCapacity(queue);
         }
         return builder.start();
+    }
+
+    /** The files that the token may be in are out of a task's sight, where a task has a view of its own. */
+    private Map<String, String> withSecretsHidden() {
+        Map<String, String> all = new HashMap<>(options);
+        String secrets = token.files().stream().map(Path::toString).collect(Collectors.joining(","));
+        if (!secrets.isEmpty()) {
+            for (String executor : List.of("python.hide", "venv.hide")) {
+                all.merge(executor, secrets, (own, more) -> own + "," + more);
+            }
+        }
+        return all;
     }
 
     private URI bind() {

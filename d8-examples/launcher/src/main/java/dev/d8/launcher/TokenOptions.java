@@ -7,8 +7,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermission;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -41,6 +43,14 @@ final class TokenOptions {
                 .or(this::fromTokenFile)
                 .map(Token::of)
                 .orElse(Token.DEVELOPMENT);
+    }
+
+    /** Returns the files that may hold it, as far as there are such. */
+    List<Path> files() {
+        return Stream.of(envFile != null ? envFile : Path.of(".env"), tokenFile)
+                .filter(file -> file != null && Files.exists(file))
+                .map(file -> file.toAbsolutePath().normalize())
+                .toList();
     }
 
     /** The script hands the token over on a file descriptor: the environment of a process is readable in /proc. */

@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardWatchEventKinds;
 import java.nio.file.WatchService;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
@@ -195,47 +196,81 @@ class SlaveProcessTest {
         assertThat(open.err()).contains("others can read").contains("chmod 600").doesNotContain(TOKEN);
     }
 
-    /** Writes a request, waits until its task has written its pid, and returns that. */
-    private long startTask(Socket client, String name) throws Exception {
-        Path pids = Files.createDirectory(folder.resolve(name));
-        try (WatchService watch = pids.getFileSystem().newWatchService()) {
-            pids.register(watch, StandardWatchEventKinds.ENTRY_CREATE);
-            String body = "{\"command\":\"import os,subprocess\\np=subprocess.Popen(['sleep','100'])\\n"
-                    + "open('" + pids.resolve("tmp") + "','w').write(str(p.pid))\\n"
-                    + "os.rename('" + pids.resolve("tmp") + "','" + pids.resolve("pid") + "')\\nprint(p.wait())\"}";
+    /**
+     * Writes a request, waits until its task has started a child, and returns that. The task knows its child by another
+     * number where it has a namespace of its own, so it is found by an argument.
+     */
+    private ProcessHandle startTask(Socket client, String name) throws Exception {
+        Path started = Files.createDirectory(folder.resolve(name));
+        String mark = "100." + System.nanoTime();
+        try (WatchService watch = started.getFileSystem().newWatchService()) {
+            started.register(watch, StandardWatchEventKinds.ENTRY_CREATE);
+            String body = "{\"command\":\"import os,subprocess\\np=subprocess.Popen(['sleep','" + mark + "'])\\n"
+                    + "open('" + started.resolve("yes") + "','w').close()\\nprint(p.wait())\"}";
             OutputStream out = client.getOutputStream();
             out.write(("POST /api/execute HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + TOKEN
                             + "\r\nContent-Type: application/json\r\nContent-Length: " + body.length() + "\r\n\r\n"
                             + body)
                     .getBytes(StandardCharsets.US_ASCII));
             out.flush();
-            while (!Files.exists(pids.resolve("pid"))) {
+            while (!Files.exists(started.resolve("yes"))) {
                 assertThat(watch.poll(60, TimeUnit.SECONDS))
                         .as("the task starts")
                         .isNotNull()
                         .satisfies(key -> key.reset());
             }
         }
-        return Long.parseLong(Files.readString(pids.resolve("pid")));
+        return ProcessHandle.allProcesses()
+                .filter(process -> process.info()
+                        .arguments()
+                        .filter(arguments -> List.of(arguments).contains(mark))
+                        .isPresent())
+                .findFirst()
+                .orElseThrow();
     }
 
     @Test
     void a_client_that_goes_away_takes_its_task_and_the_tasks_children_along() throws Exception {
-        long pid;
+        ProcessHandle child;
         try (Socket client = new Socket(InetAddress.getLoopbackAddress(), port)) {
-            pid = startTask(client, "client-gone");
+            child = startTask(client, "client-gone");
         }
-        ProcessHandle.of(pid)
-                .ifPresent(
-                        child -> child.onExit().orTimeout(60, TimeUnit.SECONDS).join());
+        child.onExit().orTimeout(60, TimeUnit.SECONDS).join();
         assertThat(d8("run", "--slave", address, "print('well')").out()).isEqualTo("well\n");
+    }
+
+    @Test
+    void a_task_sees_neither_the_token_nor_the_file_that_it_is_in() throws Exception {
+        Path env = Files.writeString(folder.resolve("hidden.env"), "SLAVE_TOKEN=" + TOKEN + "\n");
+        try (Cli.Running hiding = new Cli.Running(Cli.start(
+                Map.of(), folder, "slave", "--port", "0", "--env-file", env.toString(), "--executors", "python"))) {
+            String where = URI.create(hiding.await("listening on ")).getAuthority();
+            Ended ended = Cli.run(
+                    ENVIRONMENT, folder, "", "run", "--slave", where, "print(repr(open('" + env + "').read()))");
+            assertThat(ended).isEqualTo(new Ended(0, "''\n", ""));
+            assertThat(hiding.terminate().exit()).isZero();
+        }
+        assertThat(env).content().contains(TOKEN);
+    }
+
+    @Test
+    void nothing_of_a_task_outlives_a_slave_that_is_killed() throws Exception {
+        ProcessHandle child;
+        try (Cli.Running dying = new Cli.Running(
+                        Cli.start(ENVIRONMENT, folder, "slave", "--port", "0", "--executors", "python"));
+                Socket client = new Socket(
+                        InetAddress.getLoopbackAddress(),
+                        URI.create(dying.await("listening on ")).getPort())) {
+            child = startTask(client, "slave-killed");
+            dying.process.destroyForcibly();
+        }
+        child.onExit().orTimeout(10, TimeUnit.SECONDS).join(); // It is promised two, on a machine that is not busy.
     }
 
     @Test
     void a_child_that_is_killed_is_the_tasks_own_affair() throws Exception {
         try (Socket client = new Socket(InetAddress.getLoopbackAddress(), port)) {
-            long pid = startTask(client, "child-killed");
-            ProcessHandle.of(pid).orElseThrow().destroyForcibly();
+            startTask(client, "child-killed").destroyForcibly();
             InputStream in = client.getInputStream();
             StringBuilder answer = new StringBuilder();
             byte[] chunk = new byte[4096];

@@ -1,10 +1,19 @@
 package dev.d8.executor.python;
 
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import dev.d8.Invocation;
+import dev.d8.spi.ExecutionListener;
+import dev.d8.spi.Executor;
 import dev.d8.spi.ExecutorProvider;
 import dev.d8.spi.Options;
 import dev.d8.testkit.HostileTaskContract;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Test;
 
 /** Hostile tasks, by every way in which a task gets its process. */
 class HostileTasksTest {
@@ -24,6 +33,22 @@ class HostileTasksTest {
         @Override
         protected Options options() {
             return options;
+        }
+    }
+
+    @Test
+    void as_root_every_wall_stands() throws Exception {
+        assumeThat(System.getProperty("user.name")).isEqualTo("root");
+        assumeThat(Path.of("/proc/self/ns/pid")).exists();
+        for (String mode : List.of("agent", "spawn")) {
+            try (Executor executor = new PythonExecutorProvider().create(Options.of(Map.of("mode", mode)))) {
+                executor.probe();
+                assertThat(executor.execute(Invocation.python("pass").build(), ExecutionListener.NONE)
+                                .executor()
+                                .isolation())
+                        .contains("session", "pid_ns", "mount_ns", "rlimits", "no_new_privs", "capabilities_dropped")
+                        .contains("cgroup_memory", "cgroup_pids");
+            }
         }
     }
 
@@ -47,16 +72,6 @@ class HostileTasksTest {
         ForkedAndTrusted() {
             super("agent", "none");
         }
-
-        @Override
-        protected boolean alone() {
-            return false;
-        }
-
-        @Override
-        protected boolean counted() {
-            return false;
-        }
     }
 
     /** Likewise. */
@@ -64,16 +79,6 @@ class HostileTasksTest {
     class SpawnedAndTrusted extends Case {
         SpawnedAndTrusted() {
             super("spawn", "none");
-        }
-
-        @Override
-        protected boolean alone() {
-            return false;
-        }
-
-        @Override
-        protected boolean counted() {
-            return false;
         }
     }
 }
