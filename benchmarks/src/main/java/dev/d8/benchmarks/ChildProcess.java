@@ -73,18 +73,31 @@ final class ChildProcess implements AutoCloseable {
         return process.toHandle().info().totalCpuDuration().orElse(Duration.ZERO);
     }
 
+    /** Returns the processor time that it and everything below it has used. */
+    Duration treeCpu() {
+        return ProcessTree.cpu(process.toHandle());
+    }
+
+    ProcessHandle handle() {
+        return process.toHandle();
+    }
+
     boolean running() {
         return process.isAlive();
     }
 
     /** Returns its resident memory in bytes. */
     long residentBytes() throws IOException {
-        for (String line : Files.readAllLines(Path.of("/proc", Long.toString(process.pid()), "status"))) {
+        return residentBytes(process.pid());
+    }
+
+    static long residentBytes(long pid) throws IOException {
+        for (String line : Files.readAllLines(Path.of("/proc", Long.toString(pid), "status"))) {
             if (line.startsWith("VmRSS:")) {
                 return Long.parseLong(line.replaceAll("\\D", "")) * 1024;
             }
         }
-        throw new IOException("no VmRSS in the status of process " + process.pid());
+        throw new IOException("no VmRSS in the status of process " + pid);
     }
 
     @Override

@@ -42,14 +42,14 @@ public final class Main {
                 "(b) `GET /api/health` of a slave server",
                 "limit: Netty's `HttpServerCodec` and one handler, the same JSON as a constant",
                 HealthComparison.run(plan));
-        report.line(
-                "Python: %d callers at a time, each waits for its answer. CPU is everybody's: the JVM's and all its children's.",
-                PythonComparison.CALLERS);
+        report.line("## Python tasks");
         report.line("");
-        report.comparison(
-                "(d) `print(55)` from master to slave over HTTP and back, executor python",
-                "limit: `ProcessBuilder` starts `python -c 'print(55)'`, stdout collected",
-                PythonComparison.run(plan));
+        report.line(
+                "`print(55)` over HTTP, %d in flight, each slave in a JVM of its own (Serial GC, 128 MiB heap). CPU is the slave's and all its children's; the clients' is not in it, and they share the cores.",
+                EngineComparison.IN_FLIGHT);
+        report.line("");
+        report.engines(EngineComparison.run(plan), WaitingTasks.run(plan));
+        report.profile(TaskProfile.run(plan));
         report.line("## A slave as `d8 slave` starts it");
         report.line("");
         report.line("JVM options: %s", options(script));

@@ -12,6 +12,7 @@ import java.time.Duration;
  * @param jmhRounds iterations of JMH that count
  * @param jmhRound one iteration's time
  * @param starts how often a slave is started
+ * @param profiled how many tasks are profiled
  * @param idle how long a slave rests before its memory is read
  */
 record Plan(
@@ -22,12 +23,29 @@ record Plan(
         int jmhRounds,
         Duration jmhRound,
         int starts,
+        int profiled,
         Duration idle) {
 
     static final Plan FULL = new Plan(
-            7, Duration.ofSeconds(2), Duration.ofSeconds(5), 4, 4, Duration.ofSeconds(1), 5, Duration.ofSeconds(10));
+            7,
+            Duration.ofSeconds(2),
+            Duration.ofSeconds(5),
+            4,
+            4,
+            Duration.ofSeconds(1),
+            5,
+            2000,
+            Duration.ofSeconds(10));
     static final Plan QUICK = new Plan(
-            3, Duration.ofMillis(500), Duration.ofSeconds(2), 1, 2, Duration.ofMillis(400), 2, Duration.ofSeconds(2));
+            3,
+            Duration.ofMillis(500),
+            Duration.ofSeconds(2),
+            1,
+            2,
+            Duration.ofMillis(400),
+            2,
+            200,
+            Duration.ofSeconds(2));
     static final Plan SMOKE = new Plan(
-            1, Duration.ofMillis(50), Duration.ofMillis(10), 0, 1, Duration.ofMillis(50), 1, Duration.ofMillis(1));
+            1, Duration.ofMillis(50), Duration.ofMillis(10), 0, 1, Duration.ofMillis(50), 1, 3, Duration.ofMillis(1));
 }

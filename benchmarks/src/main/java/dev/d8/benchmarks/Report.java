@@ -56,6 +56,70 @@ final class Report {
         return prefix + NAMES.getOrDefault(method, method) + ", " + parameters;
     }
 
+    void engines(EngineComparison.Result result, Map<Integer, Double> waiting) {
+        line("| what | a second | p50, µs | p99, µs | CPU each, µs |");
+        line("| --- | ---: | ---: | ---: | ---: |");
+        result.rounds().forEach(this::side);
+        line("");
+        line("| throughput | ratio | of the rounds |");
+        line("| --- | ---: | ---: |");
+        ratio("agent : spawn, contained", result.against(EngineComparison.AGENT, EngineComparison.SPAWN));
+        ratio(
+                "agent : spawn, isolation=none",
+                result.against(EngineComparison.AGENT_TRUSTED, EngineComparison.SPAWN_TRUSTED));
+        ratio(
+                "agent, isolation=none : bare loops",
+                result.against(EngineComparison.AGENT_TRUSTED, EngineComparison.LOOPS));
+        line("");
+        Samples agent = Comparison.samples(result.oneByOne().d8());
+        Samples shell = Comparison.samples(result.oneByOne().limit());
+        line("One at a time:");
+        line("");
+        line("| what | p50, µs | p99, µs |");
+        line("| --- | ---: | ---: |");
+        line("| a task over HTTP, agent, contained | %s | %s |", number(agent.micros(50)), number(agent.micros(99)));
+        line("| `python -c 'print(55)'` from a shell | %s | %s |", number(shell.micros(50)), number(shell.micros(99)));
+        line("");
+        line("p50, D8 : shell = **%.2f**.", agent.micros(50) / shell.micros(50));
+        line("");
+        line(
+                "Resident memory, most of it shared: agent %s MiB, supervisor %s MiB, parked process %s MiB.",
+                mebibytes(result.agentBytes().get(0)),
+                mebibytes(result.agentBytes().get(1)),
+                mebibytes(result.agentBytes().get(2)));
+        line("");
+        line(
+                "Time for each task where many wait, in µs: %s.",
+                waiting.entrySet().stream()
+                        .map(entry -> entry.getKey() + " at once " + number(entry.getValue()))
+                        .collect(Collectors.joining(", ")));
+        line("");
+    }
+
+    private void ratio(String name, Comparison comparison) {
+        double[] ratios = comparison.throughputRatios();
+        line("| %s | **%.2f** | %.2f to %.2f |", name, Comparison.median(ratios), ratios[0], ratios[ratios.length - 1]);
+    }
+
+    private static String mebibytes(long bytes) {
+        return number(bytes / (double) (1 << 20));
+    }
+
+    void profile(TaskProfile profile) {
+        line("Where the time of one task goes, one after another, medians:");
+        line("");
+        line("| what | µs |");
+        line("| --- | ---: |");
+        profile.wall().forEach((name, micros) -> line("| %s | %s |", name, number(micros)));
+        line("");
+        line("Where the processor time of one task goes, %d in flight:", EngineComparison.IN_FLIGHT);
+        line("");
+        line("| whose | µs |");
+        line("| --- | ---: |");
+        profile.cpu().forEach((name, micros) -> line("| %s | %s |", name, number(micros)));
+        line("");
+    }
+
     void comparison(String d8, String limit, Comparison comparison) {
         line("| what | a second | p50, µs | p99, µs | CPU each, µs |");
         line("| --- | ---: | ---: | ---: | ---: |");

@@ -10,7 +10,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A server in a JVM of its own: {@code health THREADS}, a slave server, or {@code bare THREADS JSON}, a {@link BareServer}.
+ * A server in a JVM of its own: {@code health THREADS}, a slave server that runs nothing, {@code python MODE ISOLATION
+ * INTERPRETER}, one that runs Python, or {@code bare THREADS JSON}, a {@link BareServer}.
  * Prints its address and ends with its standard input.
  */
 final class ServerProcess {
@@ -18,10 +19,18 @@ final class ServerProcess {
     private ServerProcess() {}
 
     public static void main(String[] args) throws Exception {
-        try (AutoCloseable server = args[0].equals("health") ? health(args[1]) : bare(args[1], args[2])) {
+        try (AutoCloseable server = server(args)) {
             System.out.println(server instanceof SlaveServer slave ? slave.uri() : ((BareServer) server).uri());
             awaitEndOfInput();
         }
+    }
+
+    private static AutoCloseable server(String[] args) {
+        return switch (args[0]) {
+            case "health" -> health(args[1]);
+            case "python" -> EngineComparison.slave(args[1], args[2], args[3]);
+            default -> bare(args[1], args[2]);
+        };
     }
 
     private static void awaitEndOfInput() throws IOException {

@@ -78,12 +78,29 @@ class BenchmarksTest {
     }
 
     @Test
-    void the_python_comparison_measures_both_sides() throws Exception {
-        Comparison comparison = PythonComparison.run(Plan.SMOKE);
+    void the_engine_comparison_measures_every_side() throws Exception {
+        EngineComparison.Result result = EngineComparison.run(Plan.SMOKE);
 
-        assertThat(comparison.d8().get(0).samples().count()).isGreaterThanOrEqualTo(PythonComparison.CALLERS);
-        assertThat(comparison.limit().get(0).samples().count()).isGreaterThanOrEqualTo(PythonComparison.CALLERS);
-        assertThat(PythonComparison.spawn(PythonComparison.interpreter())).isEqualTo("55\n");
+        assertThat(result.rounds())
+                .hasSize(6)
+                .allSatisfy((side, rounds) ->
+                        assertThat(rounds.get(0).samples().count()).as(side).isPositive());
+        assertThat(result.oneByOne().throughputRatios()[0]).isPositive().isFinite();
+        assertThat(result.agentBytes()).hasSize(3).allMatch(bytes -> bytes > 1 << 20);
+    }
+
+    @Test
+    void tasks_that_wait_are_timed_by_how_many_there_are() {
+        assertThat(WaitingTasks.run(Plan.SMOKE))
+                .containsOnlyKeys(10, 100, 1000)
+                .allSatisfy((count, micros) -> assertThat(micros).isPositive());
+    }
+
+    @Test
+    void a_profile_adds_up() throws Exception {
+        TaskProfile profile = TaskProfile.run(Plan.SMOKE);
+        assertThat(profile.wall()).hasSize(8).containsKey("all of it");
+        assertThat(profile.cpu()).hasSize(4);
     }
 
     @Test

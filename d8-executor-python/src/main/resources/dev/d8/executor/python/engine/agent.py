@@ -303,12 +303,12 @@ class Cgroup:
 
     @staticmethod
     def sweep(places):
-        """Removes what agents left behind that were killed."""
+        """Removes what agents left behind that were killed; others may be doing the same."""
         for place in set(places.values()):
-            for name in os.listdir(place):
+            for name in _names(place):
                 if name.startswith("d8-") and not os.path.exists("/proc/" + name[3:]):
                     group = place + "/" + name
-                    for path in [group + "/" + leaf for leaf in os.listdir(group)] + [group]:
+                    for path in [group + "/" + leaf for leaf in _names(group)] + [group]:
                         try:
                             os.rmdir(path)
                         except OSError:
@@ -1183,11 +1183,7 @@ def sleep_on_child():
 
 def processes():
     """Every process of this machine, or of this namespace: pid, state, parent, session."""
-    try:
-        names = os.listdir("/proc")
-    except OSError:
-        return
-    for name in names:
+    for name in _names("/proc"):
         if name.isdigit():
             try:
                 fd = os.open("/proc/" + name + "/stat", os.O_RDONLY)
@@ -1206,6 +1202,13 @@ def _kill(pid, number):
         os.kill(pid, number)
     except OSError:
         pass
+
+
+def _names(directory):
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
 
 
 def _text(path):
