@@ -39,7 +39,7 @@ final class ContainerRunner {
     private final Containers containers;
     private final TimeSource time;
     private final Executor workers;
-    private final AgentProgram program = new AgentProgram();
+    private final AgentProgram program = AgentProgram.source();
 
     ContainerRunner(Containers containers, TimeSource time, Executor workers) {
         this.containers = containers;

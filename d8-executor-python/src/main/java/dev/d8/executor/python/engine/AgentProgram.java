@@ -1,5 +1,6 @@
 package dev.d8.executor.python.engine;
 
+import dev.d8.ConfigurationException;
 import dev.d8.Invocation;
 import dev.d8.Limits;
 import java.io.IOException;
@@ -8,6 +9,7 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Map;
 
 /**
  * How {@code agent.py} gets into an interpreter: a few constant lines of {@code -c} read it from standard input, so that
@@ -16,7 +18,7 @@ import java.util.List;
 public final class AgentProgram {
 
     private static final String BOOT = """
-            import os
+            import marshal,os
             def r(n):
                 b=b''
                 while len(b)<n:
@@ -24,21 +26,51 @@ public final class AgentProgram {
                     if not c: os._exit(0)
                     b+=c
                 return b
-            exec(compile(r(int.from_bytes(r(4),'big')),'<d8-agent>','exec'),{'__name__':'d8_agent'})
+            p=r(int.from_bytes(r(4),'big'))
+            exec(marshal.loads(p[1:]) if p[:1]==b'c' else compile(p[1:],'<d8-agent>','exec'),{'__name__':'d8_agent'})
             """;
 
-    private final byte[] source;
+    /** Turns the source into what {@link #BOOT} loads: no docstrings, and no parser's memory in every process to come. */
+    private static final String COMPILER = """
+            import marshal,sys
+            code=compile(sys.stdin.buffer.read(),'<d8-agent>','exec',dont_inherit=True,optimize=2)
+            sys.stdout.buffer.write(marshal.dumps(code))
+            """;
 
-    /** Loads {@code agent.py} from this jar. */
-    public AgentProgram() {
+    private static final char SOURCE = 's';
+    private static final char COMPILED = 'c';
+
+    private final char form;
+    private final byte[] program;
+
+    private AgentProgram(char form, byte[] program) {
+        this.form = form;
+        this.program = program;
+    }
+
+    /** Loads {@code agent.py} from this jar: for any interpreter, which compiles it first. */
+    public static AgentProgram source() {
         try (InputStream in = AgentProgram.class.getResourceAsStream("agent.py")) {
             if (in == null) {
                 throw new IllegalStateException("agent.py is missing from the jar of d8-executor-python");
             }
-            source = in.readAllBytes();
+            return new AgentProgram(SOURCE, in.readAllBytes());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    /**
+     * Returns the same for one interpreter, compiled by it. Blocks for as long as that takes to start.
+     *
+     * @throws ConfigurationException if it does not
+     */
+    static AgentProgram compiledBy(PythonInterpreter python, Map<String, String> environment) {
+        byte[] code = PythonInterpreter.run(python.executable(), environment, COMPILER, source().program);
+        if (code.length == 0) {
+            throw new ConfigurationException(python.executable() + " does not compile D8's agent");
+        }
+        return new AgentProgram(COMPILED, code);
     }
 
     /** Returns the command that starts an interpreter which waits for {@link #greeting}. */
@@ -53,9 +85,10 @@ public final class AgentProgram {
      */
     public byte[] greeting(Frame.Header config) {
         byte[] frame = new Frame('M', config.bytes()).encode();
-        return ByteBuffer.allocate(4 + source.length + frame.length)
-                .putInt(source.length)
-                .put(source)
+        return ByteBuffer.allocate(5 + program.length + frame.length)
+                .putInt(1 + program.length)
+                .put((byte) form)
+                .put(program)
                 .put(frame)
                 .array();
     }

@@ -54,13 +54,13 @@ public final class PythonEngine implements Executor {
     private final Supplier<PythonInterpreter> finder;
     private final EngineSettings settings;
     private final TimeSource time = TimeSource.system();
-    private final AgentProgram program = new AgentProgram();
     private final EngineMetrics metrics = new EngineMetrics();
     private final ExecutorService workers;
     private final Set<ProcessLink> spawned = ConcurrentHashMap.newKeySet();
 
     private final Object changing = new Object();
     private volatile @Nullable PythonInterpreter interpreter;
+    private volatile AgentProgram program = AgentProgram.source();
     private volatile @Nullable Agents agents;
     private boolean closed;
 
@@ -95,10 +95,11 @@ public final class PythonEngine implements Executor {
     public Availability probe() {
         try {
             PythonInterpreter found = finder.get();
-            if (!settings.preload().isEmpty() && !found.equals(interpreter)) {
+            if (!found.equals(interpreter)) {
                 found.requireModules(settings.preload(), settings.environment());
+                program = AgentProgram.compiledBy(found, settings.environment());
+                interpreter = found;
             }
-            interpreter = found;
             if (settings.mode() != Mode.SPAWN) {
                 useAgentsOf(found);
             }

@@ -3,12 +3,14 @@ package dev.d8.executor.python.engine;
 import dev.d8.ConfigurationException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -87,25 +89,39 @@ public record PythonInterpreter(Path executable, String version, String fullVers
     }
 
     private static List<String> run(Path python, Map<String, String> environment, String program) {
+        byte[] output = run(python, environment, program, new byte[0]);
+        return new String(output, StandardCharsets.UTF_8).lines().toList();
+    }
+
+    /** Returns what a short program prints when it is given some input. */
+    static byte[] run(Path python, Map<String, String> environment, String program, byte[] input) {
         try {
             ProcessBuilder builder = new ProcessBuilder(python.toString(), "-c", program);
             builder.environment().clear();
             builder.environment().putAll(environment);
             builder.redirectError(ProcessBuilder.Redirect.DISCARD);
             Process process = builder.start();
-            process.getOutputStream().close();
-            try {
-                if (!process.waitFor(ANSWER_SECONDS, TimeUnit.SECONDS)) {
-                    throw new ConfigurationException(python + " did not answer within " + ANSWER_SECONDS + " s");
+            CompletableFuture<Process> end = process.onExit().orTimeout(ANSWER_SECONDS, TimeUnit.SECONDS);
+            var unused = end.whenComplete((ended, late) -> {
+                if (late != null) {
+                    process.destroyForcibly(); // Which ends the reading below; of one that has ended it closes the
+                    // streams.
                 }
-                try (InputStream in = process.getInputStream()) {
-                    return new String(in.readAllBytes(), StandardCharsets.UTF_8)
-                            .lines()
-                            .toList();
-                }
-            } finally {
-                process.destroyForcibly();
+            });
+            try (OutputStream out = process.getOutputStream()) {
+                out.write(input);
+            } catch (IOException e) {
+                // It does not want it.
             }
+            byte[] output;
+            try (InputStream in = process.getInputStream()) {
+                output = in.readAllBytes();
+            }
+            process.waitFor();
+            if (end.isCompletedExceptionally()) {
+                throw new ConfigurationException(python + " did not answer within " + ANSWER_SECONDS + " s");
+            }
+            return output;
         } catch (IOException e) {
             throw new ConfigurationException(python + " cannot be started: " + e.getMessage(), e);
         } catch (InterruptedException e) {
