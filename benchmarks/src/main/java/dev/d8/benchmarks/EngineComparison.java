@@ -79,12 +79,12 @@ final class EngineComparison {
         ExecutorService callers = Executors.newFixedThreadPool(IN_FLIGHT);
         Map<String, ChildProcess> slaves = new LinkedHashMap<>();
         try {
-            slaves.put(AGENT, ChildProcess.server("python", "agent", "contained", python.toString()));
-            slaves.put(SPAWN, ChildProcess.server("python", "spawn", "contained", python.toString()));
-            slaves.put(AGENT_TRUSTED, ChildProcess.server("python", "agent", "none", python.toString()));
-            slaves.put(SPAWN_TRUSTED, ChildProcess.server("python", "spawn", "none", python.toString()));
+            slaves.put(AGENT, start("agent", "contained", python));
+            slaves.put(SPAWN, start("spawn", "contained", python));
+            slaves.put(AGENT_TRUSTED, start("agent", "none", python));
+            slaves.put(SPAWN_TRUSTED, start("spawn", "none", python));
             Map<String, Side> sides = new LinkedHashMap<>();
-            slaves.forEach((name, slave) -> sides.put(name, time -> load(callers, slave, time)));
+            slaves.forEach((name, slave) -> sides.put(name, time -> load(slave, time)));
             sides.put(STARTS, time -> starts(callers, python, time));
             sides.put(LOOPS, time -> loops(python, time));
             Map<String, List<Round>> rounds = alternate(plan, sides);
@@ -100,14 +100,26 @@ final class EngineComparison {
         }
     }
 
+    private static ChildProcess start(String mode, String isolation, Path python) throws IOException {
+        return ChildProcess.server("python", mode, isolation, python.toString(), "1000"); // As by default.
+    }
+
     /** A slave of one such engine, for {@link ServerProcess}. */
-    static SlaveServer slave(String mode, String isolation, String python) {
+    static SlaveServer slave(String mode, String isolation, String python, String recycle) {
         return SlaveServer.builder()
                 .bind(URI.create("http://127.0.0.1:0"))
                 .token(NoopSlave.TOKEN)
                 .version(VersionProvider.of(NoopSlave.VERSION))
                 .executors(List.of("python"))
-                .options(Options.of(Map.of("python.mode", mode, "python.isolation", isolation, "python.path", python)))
+                .options(Options.of(Map.of(
+                        "python.mode",
+                        mode,
+                        "python.isolation",
+                        isolation,
+                        "python.path",
+                        python,
+                        "python.recycle_tasks",
+                        recycle)))
                 .start();
     }
 
@@ -140,20 +152,14 @@ final class EngineComparison {
     }
 
     /** Keeps a slave busy for so long. */
-    static Round load(ChildProcess slave, Duration time) throws IOException, InterruptedException {
-        ExecutorService callers = Executors.newFixedThreadPool(IN_FLIGHT);
-        try {
-            return load(callers, slave, time);
-        } finally {
-            callers.shutdown();
-        }
-    }
-
-    private static Round load(ExecutorService callers, ChildProcess slave, Duration time)
-            throws IOException, InterruptedException {
+    static Round load(ChildProcess slave, Duration time) throws IOException {
         Duration before = slave.treeCpu();
-        Round round = inParallel(callers, time, until -> repeat(slave.uri(), request(slave), until));
-        return new Round(round.took(), round.samples(), slave.treeCpu().minus(before));
+        long began = System.nanoTime();
+        Samples samples = TaskLoad.run(slave.uri(), request(slave), IN_FLIGHT, time);
+        return new Round(
+                Duration.ofNanos(System.nanoTime() - began),
+                samples,
+                slave.treeCpu().minus(before));
     }
 
     private static Round starts(ExecutorService callers, Path python, Duration time)

@@ -29,7 +29,7 @@ record Plan(
     static final Plan FULL = new Plan(
             7,
             Duration.ofSeconds(2),
-            Duration.ofSeconds(5),
+            Duration.ofSeconds(10),
             4,
             4,
             Duration.ofSeconds(1),

@@ -69,11 +69,11 @@ class UnprivilegedTest {
     public static void main(String[] args) throws InterruptedException {
         Executor executor = new PythonExecutorProvider()
                 .create(Options.of(
-                        Map.of("mode", args[0], "isolation", args[1], "path", "/usr/bin/python3", "processes", "30")));
+                        Map.of("mode", args[0], "namespaces", args[1], "path", "/usr/bin/python3", "processes", "30")));
         executor.probe();
         Limits memory = Limits.DEFAULT.withMemoryBytes(200 << 20);
         // Without a namespace of users the kernel counts all processes of nobody's, this JVM's threads included.
-        Limits limits = args[1].equals("contained") ? memory.withProcesses(20) : memory;
+        Limits limits = args[1].equals("auto") ? memory.withProcesses(20) : memory;
         for (int i = 2; i < args.length; i++) {
             ExecutionOutcome outcome = executor.execute(
                     Invocation.python(args[i])
@@ -90,7 +90,7 @@ class UnprivilegedTest {
         executor.close();
     }
 
-    private static List<String> asNobody(String mode, String isolation, String... programs) throws Exception {
+    private static List<String> asNobody(String mode, String namespaces, String... programs) throws Exception {
         List<String> command = new ArrayList<>(List.of(
                 "setpriv",
                 "--reuid=" + NOBODY,
@@ -101,7 +101,7 @@ class UnprivilegedTest {
                 classPath,
                 UnprivilegedTest.class.getName(),
                 mode,
-                isolation));
+                namespaces));
         command.addAll(List.of(programs));
         Process process = new ProcessBuilder(command)
                 .directory(new File("/"))
@@ -147,8 +147,7 @@ class UnprivilegedTest {
     @Test
     void namespaces_of_an_ordinary_user_wall_its_tasks_off() throws Exception {
         for (String mode : List.of("agent", "spawn")) {
-            List<String> lines =
-                    asNobody(mode, "contained", NEIGHBOURS, DAEMON, FORKS, MEMORY, POWERS, UNLIMITED + FORKS);
+            List<String> lines = asNobody(mode, "auto", NEIGHBOURS, DAEMON, FORKS, MEMORY, POWERS, UNLIMITED + FORKS);
             assumeThat(lines.get(0))
                     .as("a kernel that lets users have namespaces")
                     .contains("user_ns");
@@ -166,13 +165,13 @@ class UnprivilegedTest {
     @Test
     void without_namespaces_the_tree_is_ended_all_the_same() throws Exception {
         for (String mode : List.of("agent", "spawn")) {
-            List<String> lines = asNobody(mode, "none", DAEMON, MEMORY, """
+            List<String> lines = asNobody(mode, "off", DAEMON, MEMORY, """
                             import os
                             for what in ('mem', 'environ', 'fd/0'):
                                 try: print(open('/proc/%d/%s' % (os.getppid(), what), 'rb'))
                                 except OSError as e: print(e.errno, end=' ')
                             """);
-            assertThat(lines.get(0)).startsWith("main |  | OK | 1 | [session, subreaper, rlimits]");
+            assertThat(lines.get(0)).startsWith("main |  | OK | 1 | [session, subreaper, rlimits, no_new_privs]");
             assertThat(lines.get(1)).startsWith(" | MemoryError | MEMORY_LIMIT | 0 | [");
             assertThat(lines.get(2)).startsWith("13 13 13 |  | OK | 0 | [");
         }

@@ -21,6 +21,8 @@ import java.util.TreeMap;
  * <tr><td>{@code isolation}</td><td>{@code contained}</td><td>{@code contained}: namespaces, cgroups and dropped
  * privileges as far as the machine lets the slave have them; {@code none}: for tasks that are trusted; a task's processes
  * are ended with it all the same</td></tr>
+ * <tr><td>{@code namespaces}</td><td>{@code auto}</td><td>{@code off}: none although they could be had, so that a task of a
+ * slave that is not root sees the owners of files as they are</td></tr>
  * <tr><td>{@code agents}</td><td>processors</td><td>agents, 1 to 256</td></tr>
  * <tr><td>{@code parked}</td><td>twice the processors, at least 4</td><td>supervisors with a process that waits for a
  * task, kept when idle, 0 to 1000; more are made when more tasks run</td></tr>
@@ -40,6 +42,7 @@ import java.util.TreeMap;
  *
  * @param mode how a task gets its process
  * @param contained whether walls are put up
+ * @param namespaces whether namespaces are among them
  * @param agents how many agents
  * @param parked how many supervisors are kept when idle
  * @param preload the modules to import ahead
@@ -54,6 +57,7 @@ import java.util.TreeMap;
 public record EngineSettings(
         Mode mode,
         boolean contained,
+        boolean namespaces,
         int agents,
         int parked,
         List<String> preload,
@@ -91,6 +95,8 @@ public record EngineSettings(
                         .toUpperCase(Locale.ROOT)),
                 options.matching("isolation", "contained", "contained|none", "contained or none")
                         .equals("contained"),
+                options.matching("namespaces", "auto", "auto|off", "auto or off")
+                        .equals("auto"),
                 (int) options.number("agents", processors, 1, 256),
                 (int) options.number("parked", Math.max(4, 2 * processors), 0, 1000),
                 options.list("preload", List.of()),
@@ -112,6 +118,7 @@ public record EngineSettings(
         return new EngineSettings(
                 mode,
                 contained,
+                namespaces,
                 1,
                 1,
                 preload,

@@ -157,6 +157,7 @@ public final class PythonEngine implements Executor {
         Frame.Header config = new Frame.Header()
                 .put("mode", mode)
                 .put("isolation", settings.contained() ? "contained" : "none")
+                .put("namespaces", settings.contained() && settings.namespaces() ? "auto" : "off")
                 .put("processes", settings.processes());
         settings.hide().forEach(path -> config.put("hide", path));
         settings.preload().forEach(module -> config.put("preload", module));

@@ -107,24 +107,20 @@ final class SocketLink implements AgentLink {
             if (ended) {
                 return null;
             }
-            if (!read()) {
-                await(until - time.nanoTime());
-            }
+            await(until - time.nanoTime());
+            read();
         }
     }
 
-    /** Reads what there is; returns whether there was anything, an end included. */
-    private boolean read() throws InterruptedException {
+    private void read() throws InterruptedException {
         try {
             int count = channel.read(buffer.clear());
             if (count > 0) {
                 assembler.add(buffer.flip(), frames::add);
             }
-            ended = count < 0;
-            return count != 0;
+            ended |= count < 0;
         } catch (IOException e) {
             ended = true; // Whoever waits learns it from the end of the stream.
-            return true;
         }
     }
 

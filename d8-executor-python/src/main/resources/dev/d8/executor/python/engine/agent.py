@@ -445,7 +445,8 @@ class Walls:
             self.names.append("user_%d" % self.user[0])
         self._report = block([("isolation", ",".join(self.names))])
         self.cgroup.limit_processes(self._process_limit(None))
-        KERNEL.set_dumpable(0)
+        if self.contained():
+            KERNEL.set_dumpable(0)
 
     def report(self):
         """What is said of these walls with each verdict."""
@@ -853,6 +854,8 @@ class Supervisor:
             sleep_on_child()
         except (AttributeError, OSError):
             self.wake = wake_on_child()
+        # Without us a task is ended by the kernel in a namespace of ours, and by the agent that nobody has walled off.
+        self.orphans_live = not walls.alone and (walls.contained() or self.once)
         self.started = block([("python", sys.version.split()[0])])
         self.served = 0
         self.most_pages = (walls.config.number("memory") or 0) // resource.getpagesize() if resource else 0
@@ -877,7 +880,9 @@ class Supervisor:
                 os.waitpid(parked.pid, 0)
             else:
                 # Before the order: a task of which the slave has not heard that it started has certainly not started.
-                self.link.say(b"A", self.started if self.walls.alone else self.started + b"pid=%d\0" % parked.pid)
+                # Whom nobody else would end without us: the kernel does in a namespace of ours, and elsewhere the agent.
+                pid = b"pid=%d\0" % parked.pid if self.once and not self.walls.alone else b""
+                self.link.say(b"A", self.started + pid)
                 self.link.flush()
                 if parked.hand_over(task.order):
                     trouble = self._watch(parked, task)
@@ -947,9 +952,10 @@ class Supervisor:
             return Parked(pid, ours, stdin_w, stdout_r, stderr_r)
         # Each page that is touched from here on costs a fault and a copy, 2 to 3 us; they are most of a small task's time.
         os.setsid()
-        if not self.walls.alone:
+        if self.orphans_live:
             KERNEL.die_with(supervisor)
-        KERNEL.prctl(KERNEL.DUMPABLE, 1, 0, 0, 0)
+        if self.walls.contained():
+            KERNEL.set_dumpable(1)
         os.dup2(stdin_r, 0)
         os.dup2(stdout_w, 1)
         os.dup2(stderr_w, 2)
@@ -1038,7 +1044,7 @@ class Agent:
         self.config, self.secret, self.control = config, secret, control
         self.supervisors = {}
         self.count = 0
-        self.namespaces = True
+        self.namespaces = config.get("namespaces") == "auto"
         self.places, self.version = Cgroup.find() if config.get("isolation") == "contained" else ({}, 0)
         self.group = Cgroup.name()
         Cgroup.sweep(self.places)
@@ -1088,7 +1094,7 @@ class Agent:
             os.close(nothing)
             cgroup.join()
             fd = link.detach()
-            if walls.contained() and self.namespaces and walls.unshare():
+            if self.namespaces and walls.unshare():
                 inner = os.fork()
                 if inner:
                     os.write(told_w, b"%d" % inner)
@@ -1430,7 +1436,7 @@ def serve_one(config):
         Cgroup.sweep(places)
         walls.cgroup = Cgroup.make(places, version, Cgroup.name())
         walls.cgroup.join()
-        unshared = walls.unshare()
+        unshared = config.get("namespaces") == "auto" and walls.unshare()
         inner = os.fork()
         if inner:
             _signal.pthread_sigmask(_signal.SIG_BLOCK, DEAF_TO)
