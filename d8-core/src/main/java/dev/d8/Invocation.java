@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param env variables added to the executor's allow-list
  * @param stdin what the program reads from standard input
  * @param requirements packages that it needs, as pip spells them
+ * @param image the container image to run on, from those that the slave allows; empty: the executor's own, or none
  * @param limits what it may use at the most
  * @param timeout wall-clock time from its start to its end, above zero; default 300 s (original protocol)
  * @param method this executor or fail; empty: the best one
@@ -32,6 +33,7 @@ public record Invocation(
         Map<String, String> env,
         String stdin,
         List<String> requirements,
+        Optional<String> image,
         Limits limits,
         Duration timeout,
         Optional<String> method,
@@ -94,6 +96,7 @@ public record Invocation(
         builder.env = env;
         builder.stdin = stdin;
         builder.requirements = requirements;
+        builder.image = image;
         builder.limits = limits;
         builder.timeout = timeout;
         builder.method = method;
@@ -123,6 +126,7 @@ public record Invocation(
         private Map<String, String> env = Map.of();
         private String stdin = "";
         private List<String> requirements = List.of();
+        private Optional<String> image = Optional.empty();
         private Limits limits = Limits.DEFAULT;
         private Duration timeout = DEFAULT_TIMEOUT;
         private Optional<String> method = Optional.empty();
@@ -169,6 +173,12 @@ public record Invocation(
             return this;
         }
 
+        /** Asks for a container image, one of those that the slave allows; default: the executor's choice. */
+        public Builder image(String value) {
+            image = Optional.of(value);
+            return this;
+        }
+
         /** Sets the limits; default: {@link Limits#DEFAULT}. */
         public Builder limits(Limits value) {
             limits = value;
@@ -208,6 +218,7 @@ public record Invocation(
                     env,
                     stdin,
                     requirements,
+                    image,
                     limits,
                     timeout,
                     method,

@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param env variables added to the task's environment
  * @param stdin what the program reads from standard input
  * @param requirements packages that it needs, as pip spells them
+ * @param image the container image to run on, from those that the slave allows; left out: the executor's choice
  */
 public record PythonCode(
         String command,
@@ -20,7 +21,8 @@ public record PythonCode(
         List<String> args,
         Map<String, String> env,
         String stdin,
-        List<String> requirements) {
+        List<String> requirements,
+        @Nullable String image) {
 
     /** Checks that there is a command; what was left out becomes empty. */
     @SuppressWarnings("ConstantValue") // Bound from JSON, where anything may be missing.
@@ -30,7 +32,8 @@ public record PythonCode(
             @Nullable List<String> args,
             @Nullable Map<String, String> env,
             @Nullable String stdin,
-            @Nullable List<String> requirements) {
+            @Nullable List<String> requirements,
+            @Nullable String image) {
         if (command == null) {
             throw new InvalidTaskException("command", "missing (expected: a string, the source)");
         }
@@ -40,5 +43,6 @@ public record PythonCode(
         this.env = env == null ? Map.of() : Map.copyOf(env);
         this.stdin = stdin == null ? "" : stdin;
         this.requirements = requirements == null ? List.of() : List.copyOf(requirements);
+        this.image = image;
     }
 }

@@ -94,6 +94,7 @@ public final class JsonWireFormat implements WireFormat {
         if (!invocation.requirements().isEmpty()) {
             json.putPOJO("requirements", invocation.requirements());
         }
+        invocation.image().ifPresent(image -> json.put("image", image));
         Limits limits = invocation.limits();
         if (!limits.equals(Limits.DEFAULT)) {
             ObjectNode node = json.putObject("limits");
@@ -197,6 +198,7 @@ public final class JsonWireFormat implements WireFormat {
         builder.stdin(json.text("stdin", ""));
         builder.args(json.list("args"));
         builder.requirements(json.list("requirements"));
+        json.text("image").ifPresent(builder::image);
         json.object("limits")
                 .ifPresent(limits -> builder.limits(new Limits(
                         limits.number("memory_bytes"),

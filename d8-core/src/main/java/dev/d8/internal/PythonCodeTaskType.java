@@ -31,6 +31,9 @@ public final class PythonCodeTaskType implements TaskType<PythonCode> {
         if (data.workingDir() != null) {
             builder.workingDir(data.workingDir());
         }
+        if (data.image() != null) {
+            builder.image(data.image());
+        }
         return builder.build();
     }
 }

@@ -123,6 +123,15 @@ public abstract class ExecutorContract {
     }
 
     @Test
+    void it_objects_to_an_image_that_it_cannot_run_on() {
+        assertThat(executor.objection(
+                        invocation(programs.hello()).image("nobody/nothing:0").build()))
+                .get()
+                .asString()
+                .contains("image");
+    }
+
+    @Test
     void a_program_that_prints_and_ends_is_ok() throws InterruptedException {
         ExecutionOutcome outcome = run(invocation(programs.hello()));
         assertThat(outcome.stdout().text()).isEqualTo("hello\n");

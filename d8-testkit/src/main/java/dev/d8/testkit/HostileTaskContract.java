@@ -171,7 +171,7 @@ public abstract class HostileTaskContract {
     }
 
     @Test
-    void two_hundred_megabytes_without_a_newline_are_countsMemory() throws Exception {
+    void two_hundred_megabytes_without_a_newline_are_counted() throws Exception {
         ExecutionOutcome outcome = run(task("import sys\nfor i in range(200): sys.stdout.write('a' * 1000000)")
                 .limits(Limits.DEFAULT.withOutputBytes(1 << 20)));
         assertThat(outcome.termination()).isEqualTo(Termination.OK);

@@ -148,6 +148,7 @@ public abstract class TransportContract {
                 .env(Map.of("A", "1", "B", "two\nlines"))
                 .stdin("line 1\nline 2\u0000\u2028")
                 .requirements(List.of("numpy==1.26.4", "requests"))
+                .image("python:3.12-slim")
                 .limits(new Limits(
                         OptionalLong.of(1L << 33),
                         Optional.of(Duration.ofMillis(2500)),

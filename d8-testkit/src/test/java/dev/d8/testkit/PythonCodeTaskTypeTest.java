@@ -37,6 +37,7 @@ class PythonCodeTaskTypeTest extends TaskTypeContract<PythonCode> {
                         .env(data.env())
                         .stdin(data.stdin())
                         .requirements(data.requirements())
+                        .image("python:3.12-slim")
                         .build();
             }
         };
@@ -44,7 +45,14 @@ class PythonCodeTaskTypeTest extends TaskTypeContract<PythonCode> {
 
     @Override
     protected PythonCode data() {
-        return new PythonCode("print(55)", "/srv/app", List.of("a"), Map.of("K", "v"), "input", List.of("numpy==2.1"));
+        return new PythonCode(
+                "print(55)",
+                "/srv/app",
+                List.of("a"),
+                Map.of("K", "v"),
+                "input",
+                List.of("numpy==2.1"),
+                "python:3.12-slim");
     }
 
     @Test

@@ -34,6 +34,7 @@ final class ContainerLink implements AgentLink, ResultCallback<com.github.docker
     /** What is kept of the agent's own standard error, in bytes: its last words. */
     private static final int STDERR_KEPT = 4000;
 
+    private final String container;
     private final Supplier<CompletableFuture<Void>> remover;
     private final Outbox outbox = new Outbox();
     private final FrameAssembler assembler = new FrameAssembler();
@@ -47,15 +48,27 @@ final class ContainerLink implements AgentLink, ResultCallback<com.github.docker
     /**
      * Creates a link that is to be given to docker-java's attach command.
      *
+     * @param container its id
      * @param remover ends and removes the container, now or in the background
      */
-    ContainerLink(Supplier<CompletableFuture<Void>> remover) {
+    ContainerLink(String container, Supplier<CompletableFuture<Void>> remover) {
+        this.container = container;
         this.remover = remover;
+    }
+
+    /** Returns the id of the container. */
+    String container() {
+        return container;
     }
 
     /** Returns what docker-java shall write to the container. */
     InputStream stdin() {
         return outbox;
+    }
+
+    /** Returns whether the agent still waits for its task: it says nothing before it has one. */
+    boolean waiting() {
+        return !closed && trouble.isEmpty() && frames.isEmpty();
     }
 
     /** Is done when the streams are attached, or cannot be. */

@@ -6,12 +6,9 @@ import dev.d8.Limits;
 import dev.d8.Termination.Status;
 import dev.d8.executor.python.engine.AgentConversation;
 import dev.d8.executor.python.engine.AgentProgram;
-import dev.d8.executor.python.engine.Frame;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ExecutionOutcome;
 import dev.d8.spi.TimeSource;
-import java.time.Duration;
-import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -23,7 +20,7 @@ import java.util.concurrent.TimeoutException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Runs one task in one container: makes it, holds the conversation, has it removed. Thread-safe. */
+/** Runs one task in one container: holds the conversation and has the container removed. Thread-safe. */
 final class ContainerRunner {
 
     private static final Logger LOG = LoggerFactory.getLogger(ContainerRunner.class);
@@ -33,32 +30,26 @@ final class ContainerRunner {
 
     private static final long REMOVE_SECONDS = 10;
 
-    /** What a container may live beyond its task's time-out: its start, the agent's grace, and a slow machine. */
-    private static final Duration DEADLINE_MARGIN = Duration.ofSeconds(120);
-
     private final Containers containers;
+    private final DockerSettings settings;
     private final TimeSource time;
     private final Executor workers;
-    private final AgentProgram program = AgentProgram.source();
 
-    ContainerRunner(Containers containers, TimeSource time, Executor workers) {
+    ContainerRunner(Containers containers, DockerSettings settings, TimeSource time, Executor workers) {
         this.containers = containers;
+        this.settings = settings;
         this.time = time;
         this.workers = workers;
     }
 
-    ExecutionOutcome run(
-            ReadyEngine engine,
-            Invocation invocation,
-            Optional<WorkingDirs.Mount> mount,
-            ExecutionListener listener,
-            long began)
+    /** Runs a task in a container that is made for it. */
+    ExecutionOutcome runCold(
+            ReadyEngine engine, Shape shape, Invocation invocation, ExecutionListener listener, long began)
             throws InterruptedException {
-        Instant deadline = engine.timeAfter(invocation.timeout().plus(DEADLINE_MARGIN), time.nanoTime());
         // On another thread: an interrupt would close the socket in the middle of a call, and leave a container of
         // which nobody knows.
         CompletableFuture<ContainerLink> opening =
-                CompletableFuture.supplyAsync(() -> containers.open(engine, invocation, mount, deadline), workers);
+                CompletableFuture.supplyAsync(() -> containers.open(engine, shape), workers);
         ContainerLink link;
         try {
             link = opening.get(START_SECONDS, TimeUnit.SECONDS);
@@ -71,15 +62,44 @@ final class ContainerRunner {
         } catch (ExecutionException e) {
             return notStarted("the Docker engine did not start a container: " + EngineTrouble.words(e));
         }
+        return converse(engine, shape, link, invocation, listener, began, false)
+                .orElseGet(() -> notStarted("its container ended before it could start: " + link.diagnosis()));
+    }
+
+    /** Runs a task in a container that waits for one; nothing if it went away before it took the task. */
+    Optional<ExecutionOutcome> runWarm(
+            ReadyEngine engine,
+            Shape shape,
+            ContainerLink link,
+            Invocation invocation,
+            ExecutionListener listener,
+            long began)
+            throws InterruptedException {
+        return converse(engine, shape, link, invocation, listener, began, true);
+    }
+
+    private Optional<ExecutionOutcome> converse(
+            ReadyEngine engine,
+            Shape shape,
+            ContainerLink link,
+            Invocation invocation,
+            ExecutionListener listener,
+            long began,
+            boolean warm)
+            throws InterruptedException {
+        LOG.debug("task {}: in container {}", invocation.taskId(), link.container());
         try (link) {
-            link.send(program.greeting(new Frame.Header()
-                    .put("mode", "task")
-                    .put("walls", "container")
-                    .put("isolation", "none")));
             Invocation inside = inside(invocation);
-            return new AgentConversation(
-                            link, AgentProgram.request(inside, false), inside, listener, time, false, engine.walls())
-                    .run(began);
+            AgentConversation conversation = new AgentConversation(
+                    link,
+                    AgentProgram.request(inside, true),
+                    inside,
+                    listener,
+                    time,
+                    warm,
+                    Walls.of(engine, shape, settings));
+            ExecutionOutcome outcome = conversation.run(began);
+            return conversation.lostBeforeStart() ? Optional.empty() : Optional.of(outcome);
         } catch (InterruptedException e) {
             link.close();
             awaitRemoved(link.removed(), invocation);
@@ -117,7 +137,7 @@ final class ContainerRunner {
         }
     }
 
-    private static ExecutionOutcome notStarted(String message) {
+    static ExecutionOutcome notStarted(String message) {
         return ExecutionOutcome.notStarted(
                 Status.START_FAILED, message, new ExecutorInfo(false, List.of(), Optional.empty()));
     }

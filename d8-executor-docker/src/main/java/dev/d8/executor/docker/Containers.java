@@ -10,14 +10,14 @@ import com.github.dockerjava.api.model.LogConfig;
 import com.github.dockerjava.api.model.Mount;
 import com.github.dockerjava.api.model.MountType;
 import com.github.dockerjava.api.model.Ulimit;
-import dev.d8.Invocation;
 import dev.d8.executor.python.engine.AgentProgram;
-import java.time.DateTimeException;
+import dev.d8.executor.python.engine.Frame;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
@@ -27,7 +27,6 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -37,16 +36,23 @@ final class Containers implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Containers.class);
 
     private static final String SLAVE = "d8.slave";
-    private static final String TASK = "d8.task";
-    private static final String DEADLINE = "d8.deadline";
+    private static final String BOOT = "d8.boot";
 
-    /** Beside the task's own processes stand Docker's init and the agent. */
-    private static final long OUR_PROCESSES = 2;
+    /** Beside the task's own processes stands the agent. */
+    private static final long OUR_PROCESSES = 1;
+
+    /** What the engine may take until it has told us of a container that it lists already. */
+    private static final Duration CREATION = Duration.ofSeconds(120);
+
+    /** What an agent in a container waits beyond the longest time that it may be parked: then its slave is out of reach. */
+    private static final Duration PATIENCE = Duration.ofMinutes(5);
 
     private static final long ATTACH_SECONDS = 30;
     private static final long CLOSE_SECONDS = 10;
 
     private final DockerSettings settings;
+    private final String slaveId;
+    private final String boot = UUID.randomUUID().toString();
     private final Executor workers;
     private final Map<String, DockerClient> alive = new ConcurrentHashMap<>();
     /** Shared by those who create, so that closing knows of every container that was made. */
@@ -54,20 +60,20 @@ final class Containers implements AutoCloseable {
 
     private volatile boolean closed;
 
-    Containers(DockerSettings settings, Executor workers) {
+    Containers(DockerSettings settings, String slaveId, Executor workers) {
         this.settings = settings;
+        this.slaveId = slaveId;
         this.workers = workers;
     }
 
     /**
-     * Starts a container whose agent waits for its greeting. Blocks for some hundred milliseconds.
+     * Starts a container whose agent waits for a task. Blocks for some hundred milliseconds.
      *
-     * @param deadline when it is certainly left over, by the engine's clock
      * @throws RuntimeException if the engine does not make it; nothing of it is left then
      */
-    ContainerLink open(ReadyEngine engine, Invocation invocation, Optional<WorkingDirs.Mount> mount, Instant deadline) {
-        String id = create(engine, invocation, mount, deadline);
-        ContainerLink link = new ContainerLink(() -> remove(engine.control(), id));
+    ContainerLink open(ReadyEngine engine, Shape shape) {
+        String id = create(engine, shape);
+        ContainerLink link = new ContainerLink(id, () -> remove(engine.control(), id));
         try {
             // Before it starts, so that nothing it says is lost: there is no log to read later.
             engine.streams()
@@ -79,6 +85,15 @@ final class Containers implements AutoCloseable {
                     .exec(link);
             link.attached().get(ATTACH_SECONDS, TimeUnit.SECONDS);
             engine.control().startContainerCmd(id).exec();
+            link.send(shape.image()
+                    .agent()
+                    .greeting(new Frame.Header()
+                            .put("mode", "task")
+                            .put("walls", "container")
+                            .put("isolation", "none")
+                            .put(
+                                    "patience",
+                                    settings.pool().idle().plus(PATIENCE).toSeconds())));
             return link;
         } catch (ExecutionException e) {
             link.close();
@@ -96,33 +111,28 @@ final class Containers implements AutoCloseable {
         }
     }
 
-    private String create(
-            ReadyEngine engine, Invocation invocation, Optional<WorkingDirs.Mount> mount, Instant deadline) {
-        Map<String, String> labels = Map.of(
-                SLAVE, settings.slaveId(),
-                TASK, invocation.taskId().toString(),
-                DEADLINE, Long.toString(deadline.getEpochSecond()));
+    private String create(ReadyEngine engine, Shape shape) {
         List<String> env = new ArrayList<>(List.of("HOME=/tmp"));
-        invocation.env().forEach((name, value) -> env.add(name + "=" + value));
+        shape.environment().forEach((name, value) -> env.add(name + "=" + value));
         creating.readLock().lock();
         try {
             if (closed) {
                 throw new IllegalStateException("the executor is closed");
             }
             String id = engine.control()
-                    .createContainerCmd(engine.imageId())
+                    .createContainerCmd(shape.image().id())
                     .withEntrypoint(AgentProgram.command("python3"))
                     .withEnv(env)
                     .withUser(settings.user())
                     .withWorkingDir("/tmp")
-                    .withLabels(labels)
+                    .withLabels(Map.of(SLAVE, slaveId, BOOT, boot))
                     .withAttachStdin(true)
                     .withAttachStdout(true)
                     .withAttachStderr(true)
                     // Open once: when the slave detaches or dies, the agent reads an end of file and ends its task.
                     .withStdinOpen(true)
                     .withStdInOnce(true)
-                    .withHostConfig(walls(engine, invocation, mount))
+                    .withHostConfig(walls(engine, shape))
                     .exec()
                     .getId();
             alive.put(id, engine.control());
@@ -132,30 +142,29 @@ final class Containers implements AutoCloseable {
         }
     }
 
-    private HostConfig walls(ReadyEngine engine, Invocation invocation, Optional<WorkingDirs.Mount> mount) {
-        long memory = invocation.limits().memoryBytes().orElse(settings.memoryBytes());
+    private HostConfig walls(ReadyEngine engine, Shape shape) {
         HostConfig host = HostConfig.newHostConfig()
                 .withNetworkMode(settings.network())
                 .withReadonlyRootfs(true)
                 .withCapDrop(Capability.ALL)
                 .withSecurityOpts(List.of("no-new-privileges"))
-                .withPidsLimit(invocation.limits().processes().orElse(settings.processes()) + OUR_PROCESSES)
-                .withMemory(memory)
-                .withMemorySwap(memory)
+                .withPidsLimit(shape.processes() + OUR_PROCESSES)
+                .withMemory(shape.memoryBytes())
+                .withMemorySwap(shape.memoryBytes())
                 .withTmpFs(Map.of("/tmp", "rw,noexec,nosuid,nodev,mode=1777,size=" + settings.tmpBytes()))
                 .withUlimits(List.of(new Ulimit("core", 0L, 0L), new Ulimit("nofile", 1024L, 4096L)))
                 .withLogConfig(new LogConfig(LogConfig.LoggingType.NONE))
                 .withIpcMode("private")
-                .withInit(true)
                 .withAutoRemove(true);
         if (engine.can("cpu_limit")) { // Docker fails where the kernel cannot; what it says of the others is a warning.
             host.withNanoCPUs(settings.nanoCpus());
         }
-        mount.ifPresent(directory -> host.withMounts(List.of(new Mount()
-                .withType(MountType.BIND)
-                .withSource(directory.source().toString())
-                .withTarget(directory.target().toString())
-                .withReadOnly(true))));
+        shape.mount()
+                .ifPresent(directory -> host.withMounts(List.of(new Mount()
+                        .withType(MountType.BIND)
+                        .withSource(directory.source().toString())
+                        .withTarget(directory.target().toString())
+                        .withReadOnly(!directory.writable()))));
         return host;
     }
 
@@ -189,29 +198,26 @@ final class Containers implements AutoCloseable {
         alive.remove(id);
     }
 
-    /** Removes what an earlier life of this slave left behind: containers with its mark whose deadline has passed. */
+    /** Removes containers with this slave's mark that an earlier life left behind, or of which nobody heard. */
     void sweep(ReadyEngine engine) {
-        for (Container container : marked(engine.control())) {
-            if (passed(container.getLabels().get(DEADLINE), engine.clock())) {
-                LOG.warn("container {} outlived its deadline and is removed", container.getId());
+        List<Container> marked = engine.control()
+                .listContainersCmd()
+                .withShowAll(true)
+                .withLabelFilter(Map.of(SLAVE, slaveId))
+                .exec();
+        for (Container container : marked) {
+            boolean ours = boot.equals(container.getLabels().get(BOOT));
+            Instant created = Instant.ofEpochSecond(container.getCreated());
+            if (!ours
+                    || (!alive.containsKey(container.getId())
+                            && created.plus(CREATION).isBefore(engine.clock()))) {
+                LOG.info(
+                        "container {} was left {} and is removed",
+                        container.getId(),
+                        ours ? "over" : "by an earlier life");
+                alive.put(container.getId(), engine.control());
                 removeNow(engine.control(), container.getId());
             }
-        }
-    }
-
-    private List<Container> marked(DockerClient client) {
-        return client.listContainersCmd()
-                .withShowAll(true)
-                .withLabelFilter(Map.of(SLAVE, settings.slaveId()))
-                .exec();
-    }
-
-    private static boolean passed(@Nullable String deadline, Instant now) {
-        try {
-            return deadline != null
-                    && Instant.ofEpochSecond(Long.parseLong(deadline)).isBefore(now);
-        } catch (NumberFormatException | DateTimeException e) {
-            return false;
         }
     }
 

@@ -1,16 +1,11 @@
 package dev.d8.executor.docker;
 
-import com.github.dockerjava.api.exception.NotFoundException;
 import com.github.dockerjava.api.model.Info;
 import com.github.dockerjava.api.model.Version;
-import dev.d8.Invocation;
 import dev.d8.Isolation;
-import dev.d8.executor.python.engine.PythonInterpreter;
 import dev.d8.spi.Availability;
 import dev.d8.spi.Availability.Available;
 import dev.d8.spi.Availability.Unavailable;
-import dev.d8.spi.ExecutionListener;
-import dev.d8.spi.ExecutionOutcome;
 import dev.d8.spi.TimeSource;
 import java.net.URI;
 import java.nio.file.Files;
@@ -41,11 +36,10 @@ final class DockerEngine implements AutoCloseable {
     /** The first look includes the start of a container. */
     private static final Duration FIRST_LOOK = Duration.ofSeconds(30);
 
-    private static final String QUESTION = "import sys\nprint(sys.version.replace('\\n', ''))";
-
     private final DockerSettings settings;
     private final Containers containers;
-    private final ContainerRunner runner;
+    private final Images images;
+    private final ContainerPool pool;
     private final TimeSource time;
     private final Executor workers;
 
@@ -54,23 +48,28 @@ final class DockerEngine implements AutoCloseable {
 
     // Only the one look that runs sets these.
     private volatile @Nullable DockerClients clients;
-    private @Nullable Tried tried;
 
     DockerEngine(
-            DockerSettings settings, Containers containers, ContainerRunner runner, TimeSource time, Executor workers) {
+            DockerSettings settings,
+            Containers containers,
+            Images images,
+            ContainerPool pool,
+            TimeSource time,
+            Executor workers) {
         this.settings = settings;
         this.containers = containers;
-        this.runner = runner;
+        this.images = images;
+        this.pool = pool;
         this.time = time;
         this.workers = workers;
     }
 
-    /** What a look found: an engine to run on unless tasks cannot run. */
-    private record State(
-            Availability availability, @Nullable ReadyEngine engine) {}
+    /** An engine and what tasks that ask for no image run on. */
+    record Ready(ReadyEngine engine, Image image) {}
 
-    /** The Python that was found in an image. */
-    private record Tried(String imageId, String version) {}
+    /** What a look found: what to run on unless tasks cannot run. */
+    private record State(
+            Availability availability, @Nullable Ready ready) {}
 
     /** A look that was begun. */
     private static final class Look {
@@ -109,11 +108,11 @@ final class DockerEngine implements AutoCloseable {
     }
 
     /**
-     * Returns the engine as the last look found it; waits for the first look.
+     * Returns what the last look found; waits for the first look.
      *
      * @throws NotReadyException if no task can run
      */
-    ReadyEngine ready() throws NotReadyException, InterruptedException {
+    Ready ready() throws NotReadyException, InterruptedException {
         State state = last;
         try {
             if (state == null) {
@@ -124,12 +123,12 @@ final class DockerEngine implements AutoCloseable {
         } catch (TimeoutException e) {
             throw new NotReadyException("the Docker engine did not answer within " + FIRST_LOOK.toSeconds() + " s");
         }
-        ReadyEngine engine = state.engine();
-        if (engine == null) {
+        Ready ready = state.ready();
+        if (ready == null) {
             throw new NotReadyException(
                     state.availability() instanceof Unavailable missing ? missing.reason() : "no Docker engine");
         }
-        return engine;
+        return ready;
     }
 
     private synchronized Look begin() {
@@ -159,6 +158,12 @@ final class DockerEngine implements AutoCloseable {
             state = new State(new Unavailable("the executor is closed"), null);
         }
         last = state;
+        Ready ready = state.ready();
+        if (ready == null) {
+            pool.suspend();
+        } else {
+            pool.serve(ready.engine(), Shape.usual(settings, ready.image()));
+        }
         current.result.complete(state);
     }
 
@@ -181,24 +186,18 @@ final class DockerEngine implements AutoCloseable {
             throw new NotReadyException(EngineTrouble.connecting(e, host));
         }
         Walls.requireApi(String.valueOf(version.getApiVersion()));
-        ReadyEngine engine = new ReadyEngine(
-                host,
-                connected.control(),
-                connected.streams(),
-                imageId(connected),
-                Walls.of(settings, info),
-                clock(info),
-                time.nanoTime());
+        ReadyEngine engine =
+                new ReadyEngine(host, connected.control(), connected.streams(), Walls.of(settings, info), clock(info));
         containers.sweep(engine);
         current.step = "trying out the image " + settings.image();
-        Tried python = tryOut(engine);
+        Image image = images.find(engine, settings.image());
         return new State(
                 new Available(
                         "Docker " + version.getVersion() + ", " + settings.image() + ", Python "
-                                + python.version().replaceAll(" .*", ""),
+                                + image.python().replaceAll(" .*", ""),
                         Isolation.CONTAINER,
-                        Optional.of(python.version())),
-                engine);
+                        Optional.of(image.python())),
+                new Ready(engine, image));
     }
 
     private static void requireSocket(String host) throws NotReadyException {
@@ -226,42 +225,6 @@ final class DockerEngine implements AutoCloseable {
             clients = existing;
         }
         return existing;
-    }
-
-    private String imageId(DockerClients connected) throws NotReadyException {
-        try {
-            return String.valueOf(
-                    connected.control().inspectImageCmd(settings.image()).exec().getId());
-        } catch (NotFoundException e) {
-            throw new NotReadyException("image " + settings.image() + " is not on this machine; docker pull "
-                    + settings.image() + ", or set docker.image");
-        }
-    }
-
-    /** Runs a first program on an image that has not been seen yet: it tells the version, and that all this works. */
-    private Tried tryOut(ReadyEngine engine) throws NotReadyException, InterruptedException {
-        Tried before = tried;
-        if (before != null && before.imageId().equals(engine.imageId())) {
-            return before;
-        }
-        Invocation question =
-                Invocation.python(QUESTION).timeout(Duration.ofSeconds(20)).build();
-        ExecutionOutcome outcome =
-                runner.run(engine, question, Optional.empty(), ExecutionListener.NONE, time.nanoTime());
-        if (!outcome.termination().success()) {
-            throw new NotReadyException("image " + settings.image() + " runs no Python: "
-                    + outcome.message().orElseGet(() -> outcome.stderr().text().strip())
-                    + ". Set docker.image to one with a python3 3." + PythonInterpreter.OLDEST_MINOR + " or later");
-        }
-        String version = outcome.stdout().text().strip();
-        String[] parts = version.split("[. ]", -1);
-        if (parts.length < 2 || !parts[0].equals("3") || Integer.parseInt(parts[1]) < PythonInterpreter.OLDEST_MINOR) {
-            throw new NotReadyException("image " + settings.image() + " has Python " + version + " (expected: 3."
-                    + PythonInterpreter.OLDEST_MINOR + " or later). Set docker.image");
-        }
-        Tried now = new Tried(engine.imageId(), version);
-        tried = now;
-        return now;
     }
 
     private static Instant clock(Info info) throws NotReadyException {

@@ -25,9 +25,20 @@ final class Walls {
                 + " or later). Update it to Docker 20.10 or later");
     }
 
+    /** Returns what stands around the containers of one shape. */
+    static List<String> of(ReadyEngine engine, Shape shape, DockerSettings settings) {
+        List<String> widened = new ArrayList<>(engine.walls());
+        if (!settings.network().equals(DockerSettings.NO_NETWORK)) {
+            widened.add("network_" + settings.network());
+        }
+        shape.mount().filter(WorkingDirs.Mount::writable).ifPresent(mount -> widened.add("working_dir_writable"));
+        return widened;
+    }
+
+    /** Returns what stands around every container of an engine. */
     static List<String> of(DockerSettings settings, Info info) {
         List<String> walls = new ArrayList<>(List.of("container"));
-        if (settings.network().equals("none")) {
+        if (settings.network().equals(DockerSettings.NO_NETWORK)) {
             walls.add("no_network");
         }
         walls.addAll(List.of("read_only_root", "cap_drop_all", "no_new_privileges", "private_ipc"));

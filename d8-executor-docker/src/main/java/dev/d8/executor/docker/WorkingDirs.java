@@ -7,6 +7,8 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
 
 /** Decides which directories of the slave a task may see: those below the roots of {@code docker.mounts}. */
 final class WorkingDirs {
@@ -21,26 +23,42 @@ final class WorkingDirs {
     }
 
     /**
-     * A directory that a task may read.
+     * A directory that a task may see.
      *
      * @param source where it really is, with no link on the way
      * @param target where the task finds it: where it asked for it
+     * @param writable whether the task may change what is in it
      */
-    record Mount(Path source, Path target) {}
+    record Mount(Path source, Path target, boolean writable) {}
 
     private final List<Path> roots;
+    private final List<Path> writable;
 
-    WorkingDirs(List<Path> roots) {
-        this.roots = List.copyOf(roots);
+    /**
+     * @param readable roots below which directories may be mounted read-only
+     * @param writable roots below which a task may also write
+     */
+    WorkingDirs(List<Path> readable, List<Path> writable) {
+        this.roots = Stream.concat(readable.stream(), writable.stream()).toList();
+        this.writable = List.copyOf(writable);
+    }
+
+    /** Says why a directory cannot be had, as far as its name alone tells; empty: it may be one of ours. */
+    Optional<String> objection(String workingDir) {
+        if (roots.isEmpty()) {
+            return Optional.of("working_dir: no directory of this slave is open to containers: docker.mounts");
+        }
+        try {
+            Path asked = Path.of(workingDir).normalize();
+            return asked.isAbsolute() && roots.stream().noneMatch(asked::startsWith)
+                    ? Optional.of("working_dir " + workingDir + ": not below " + names() + ": docker.mounts")
+                    : Optional.empty();
+        } catch (InvalidPathException e) {
+            return Optional.empty(); // Told better when it is tried.
+        }
     }
 
     Mount admit(String workingDir, URI engine) throws RefusedException {
-        if (roots.isEmpty()) {
-            throw refused(
-                    workingDir,
-                    "no directory of this slave is open to containers. Leave working_dir out, or set"
-                            + " docker.mounts to roots below which directories may be mounted read-only");
-        }
         if (!"unix".equals(engine.getScheme())) {
             throw refused(
                     workingDir,
@@ -75,7 +93,7 @@ final class WorkingDirs {
         if (holdsSocket(real, engine)) {
             throw refused(workingDir, "holds the Docker socket, which no task may reach");
         }
-        return new Mount(real, asked);
+        return new Mount(real, asked, writable.stream().anyMatch(root -> real.startsWith(realRoot(root))));
     }
 
     private static boolean holdsSocket(Path directory, URI engine) {

@@ -5,6 +5,7 @@ import dev.d8.spi.ExecutorProvider;
 import dev.d8.spi.Options;
 import dev.d8.testkit.ExecutorContract;
 import java.util.Map;
+import java.util.UUID;
 
 /** The contract of all executors, on a real engine. */
 class DockerContractTest extends ExecutorContract {
@@ -16,11 +17,11 @@ class DockerContractTest extends ExecutorContract {
 
     @Override
     protected Options options() {
-        return Options.of(Map.of("image", TestEngine.image()));
+        return Options.of(Map.of("image", TestEngine.image(), "slave_id", "test-" + UUID.randomUUID()));
     }
 
     /** Waits for the first look at the engine, which a probe alone does not. */
-    private static final class Patient implements ExecutorProvider {
+    static final class Patient implements ExecutorProvider {
         private final ExecutorProvider docker = new DockerExecutorProvider();
 
         @Override

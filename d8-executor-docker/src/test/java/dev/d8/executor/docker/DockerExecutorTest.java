@@ -33,7 +33,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** On a real engine. */
+/** On a real engine, in containers that are made for each task. */
 @Timeout(120)
 class DockerExecutorTest {
 
@@ -48,7 +48,7 @@ class DockerExecutorTest {
     @BeforeAll
     static void start() throws IOException {
         Files.setPosixFilePermissions(open, PosixFilePermissions.fromString("rwxr-xr-x"));
-        executor = TestEngine.executor(Map.of("slave_id", SLAVE, "mounts", open.toString()));
+        executor = TestEngine.executor(Map.of("slave_id", SLAVE, "mounts", open.toString(), "pool", "0"));
         client = TestEngine.client();
     }
 
@@ -374,11 +374,7 @@ class DockerExecutorTest {
 
             assertThatThrownBy(() -> running.outcome.get(30, TimeUnit.SECONDS))
                     .hasCauseInstanceOf(InterruptedException.class);
-            assertThat(client.listContainersCmd()
-                            .withLabelFilter(
-                                    Map.of("d8.task", invocation.taskId().toString()))
-                            .exec())
-                    .isEmpty();
+            assertThat(TestEngine.awaitContainers(client, SLAVE, 0)).isEmpty();
         }
     }
 
@@ -396,7 +392,8 @@ class DockerExecutorTest {
         try (Running running = new Running(invocation, listener)) {
             assertThat(printed.await(30, TimeUnit.SECONDS)).isTrue();
 
-            client.removeContainerCmd(containerOf(invocation).getId())
+            client.removeContainerCmd(
+                            TestEngine.containersOf(client, SLAVE).get(0).getId())
                     .withForce(true)
                     .exec();
 
@@ -443,7 +440,7 @@ class DockerExecutorTest {
     @Test
     void closing_the_executor_removes_its_containers_and_ends_its_tasks() throws Exception {
         String slave = "test-" + UUID.randomUUID();
-        DockerExecutor other = TestEngine.executor(Map.of("slave_id", slave));
+        DockerExecutor other = TestEngine.executor(Map.of("slave_id", slave, "pool", "0"));
         CountDownLatch started = new CountDownLatch(1);
         try (Running running = new Running(
                 other, Invocation.python("import time\ntime.sleep(60)").build(), startedBy(started))) {
@@ -460,34 +457,25 @@ class DockerExecutorTest {
     @Test
     void what_an_earlier_life_of_the_slave_left_is_removed_and_nothing_else() {
         String slave = "test-" + UUID.randomUUID();
-        String overdue = leave(slave, 1);
-        String busy = leave(slave, 4_000_000_000L);
-        String foreign = leave(slave + "-other", 1);
-        try (DockerExecutor other = TestEngine.executor(Map.of("slave_id", slave))) {
+        String left = leave(slave);
+        String foreign = leave(slave + "-other");
+        try (DockerExecutor other = TestEngine.executor(Map.of("slave_id", slave, "pool", "0"))) {
             assertThat(client.listContainersCmd().withShowAll(true).exec())
                     .extracting(Container::getId)
-                    .contains(busy, foreign)
-                    .doesNotContain(overdue);
+                    .contains(foreign)
+                    .doesNotContain(left);
             assertThat(other.probe()).isInstanceOf(Available.class);
         } finally {
-            client.removeContainerCmd(busy).withForce(true).exec();
             client.removeContainerCmd(foreign).withForce(true).exec();
         }
     }
 
-    private static String leave(String slave, long deadline) {
+    private static String leave(String slave) {
         return client.createContainerCmd(TestEngine.image())
                 .withEntrypoint("python3")
-                .withLabels(Map.of("d8.slave", slave, "d8.deadline", Long.toString(deadline)))
+                .withLabels(Map.of("d8.slave", slave, "d8.boot", "an earlier one"))
                 .exec()
                 .getId();
-    }
-
-    private static Container containerOf(Invocation invocation) {
-        return client.listContainersCmd()
-                .withLabelFilter(Map.of("d8.task", invocation.taskId().toString()))
-                .exec()
-                .get(0);
     }
 
     private static ExecutionListener startedBy(CountDownLatch latch) {

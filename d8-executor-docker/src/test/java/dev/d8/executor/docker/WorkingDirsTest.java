@@ -26,7 +26,7 @@ class WorkingDirsTest {
     void makeRoot() throws IOException {
         temp = temp.toRealPath();
         root = Files.createDirectories(temp.resolve("root"));
-        dirs = new WorkingDirs(List.of(root));
+        dirs = new WorkingDirs(List.of(root), List.of());
     }
 
     private void refused(WorkingDirs by, Path path, URI engine, String... words) {
@@ -40,7 +40,7 @@ class WorkingDirsTest {
     void a_root_and_what_is_below_are_admitted() throws Exception {
         Path below = Files.createDirectories(root.resolve("a/b"));
 
-        assertThat(dirs.admit(below.toString(), LOCAL)).isEqualTo(new WorkingDirs.Mount(below, below));
+        assertThat(dirs.admit(below.toString(), LOCAL)).isEqualTo(new WorkingDirs.Mount(below, below, false));
         assertThat(dirs.admit(root.toString(), LOCAL).source()).isEqualTo(root);
     }
 
@@ -49,7 +49,7 @@ class WorkingDirsTest {
         Path target = Files.createDirectory(root.resolve("v2"));
         Path link = Files.createSymbolicLink(root.resolve("current"), target);
 
-        assertThat(dirs.admit(link.toString(), LOCAL)).isEqualTo(new WorkingDirs.Mount(target, link));
+        assertThat(dirs.admit(link.toString(), LOCAL)).isEqualTo(new WorkingDirs.Mount(target, link, false));
     }
 
     @Test
@@ -82,7 +82,28 @@ class WorkingDirsTest {
 
     @Test
     void without_roots_nothing_is_open_and_the_cure_is_named() {
-        refused(new WorkingDirs(List.of()), root, LOCAL, "no directory of this slave", "docker.mounts");
+        assertThat(new WorkingDirs(List.of(), List.of()).objection(root.toString()))
+                .get()
+                .asString()
+                .contains("working_dir", "no directory of this slave", "docker.mounts");
+    }
+
+    @Test
+    void what_is_not_below_a_root_is_left_to_other_executors() {
+        assertThat(dirs.objection(root.resolve("below").toString())).isEmpty();
+        assertThat(dirs.objection(root.resolve("../outside").toString()))
+                .get()
+                .asString()
+                .contains("not below " + root);
+    }
+
+    @Test
+    void what_is_below_a_writable_root_may_be_changed() throws Exception {
+        Path writable = Files.createDirectories(temp.resolve("scratch/job"));
+        WorkingDirs both = new WorkingDirs(List.of(root), List.of(writable.getParent()));
+
+        assertThat(both.admit(writable.toString(), LOCAL)).isEqualTo(new WorkingDirs.Mount(writable, writable, true));
+        assertThat(both.admit(root.toString(), LOCAL).writable()).isFalse();
     }
 
     @Test

@@ -66,6 +66,9 @@ final class ShellExecutor implements Executor {
         if (!invocation.requirements().isEmpty()) {
             return Optional.of("cannot install requirements");
         }
+        if (invocation.image().isPresent()) {
+            return Optional.of("runs on the machine itself, not on an image");
+        }
         Limits limits = invocation.limits();
         return limits.memoryBytes().isPresent()
                         || limits.cpuTime().isPresent()

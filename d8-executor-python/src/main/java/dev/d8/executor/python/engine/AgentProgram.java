@@ -48,6 +48,24 @@ public final class AgentProgram {
         this.program = program;
     }
 
+    /**
+     * Returns a program that reads {@link #text} from its standard input and writes to its standard output what
+     * {@link #compiled} takes.
+     */
+    public static String compiler() {
+        return COMPILER;
+    }
+
+    /** Returns the source of the agent. */
+    public static String text() {
+        return new String(source().program, StandardCharsets.UTF_8);
+    }
+
+    /** Returns the agent as one interpreter has compiled it, for that interpreter only. */
+    public static AgentProgram compiled(byte[] code) {
+        return new AgentProgram(COMPILED, code.clone());
+    }
+
     /** Loads {@code agent.py} from this jar: for any interpreter, which compiles it first. */
     public static AgentProgram source() {
         try (InputStream in = AgentProgram.class.getResourceAsStream("agent.py")) {
@@ -70,7 +88,7 @@ public final class AgentProgram {
         if (code.length == 0) {
             throw new ConfigurationException(python.executable() + " does not compile D8's agent");
         }
-        return new AgentProgram(COMPILED, code);
+        return compiled(code);
     }
 
     /** Returns the command that starts an interpreter which waits for {@link #greeting}. */

@@ -45,11 +45,6 @@ public final class PythonEngine implements Executor {
     /** How often a task is given to another supervisor because one went away before it had started. */
     private static final int TRIES = 3;
 
-    /** What an interpreter heeds while it starts, so that it must be there before: names, or how they begin. */
-    private static final Set<String> HEEDED_AT_START = Set.of("LANG", "LANGUAGE", "TZ", "GLIBC_TUNABLES");
-
-    private static final List<String> HEEDED_PREFIXES = List.of("PYTHON", "LD_", "LC_", "MALLOC_");
-
     private final String name;
     private final Supplier<PythonInterpreter> finder;
     private final EngineSettings settings;
@@ -173,6 +168,9 @@ public final class PythonEngine implements Executor {
         if (!invocation.requirements().isEmpty()) {
             return Optional.of("installs no requirements; prepare a virtual environment that has them");
         }
+        if (invocation.image().isPresent()) {
+            return Optional.of("runs on the machine itself, not on an image");
+        }
         return Optional.empty();
     }
 
@@ -190,7 +188,7 @@ public final class PythonEngine implements Executor {
             return notStarted("the interpreter went away"); // Another thread's probe did not find it any more.
         }
         if (settings.mode() != Mode.SPAWN
-                && invocation.env().keySet().stream().noneMatch(PythonEngine::heededAtStart)) {
+                && invocation.env().keySet().stream().noneMatch(PythonInterpreter::heedsAtStart)) {
             Optional<ExecutionOutcome> outcome = executeByAgent(invocation, listener, began);
             if (outcome.isPresent()) {
                 return outcome.get();
@@ -200,10 +198,6 @@ public final class PythonEngine implements Executor {
             }
         }
         return spawn(python, invocation, listener, began);
-    }
-
-    private static boolean heededAtStart(String variable) {
-        return HEEDED_AT_START.contains(variable) || HEEDED_PREFIXES.stream().anyMatch(variable::startsWith);
     }
 
     /** Runs a task on a supervisor; nothing if none could take it, and it certainly has not started then. */

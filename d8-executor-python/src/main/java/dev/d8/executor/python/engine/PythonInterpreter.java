@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
@@ -25,10 +26,19 @@ public record PythonInterpreter(Path executable, String version, String fullVers
     /** The oldest Python that the agent runs on: 3.9. */
     public static final int OLDEST_MINOR = 9;
 
+    private static final Set<String> HEEDED_AT_START = Set.of("LANG", "LANGUAGE", "TZ", "GLIBC_TUNABLES");
+
+    private static final List<String> HEEDED_PREFIXES = List.of("PYTHON", "LD_", "LC_", "MALLOC_");
+
     private static final long ANSWER_SECONDS = 5;
 
     private static final String QUESTION =
             "import sys\nprint(sys.executable)\nprint('%d.%d.%d' % sys.version_info[:3])\nprint(sys.version.replace('\\n', ''))";
+
+    /** Returns whether an interpreter reads a variable while it starts, so that it must be there before. */
+    public static boolean heedsAtStart(String variable) {
+        return HEEDED_AT_START.contains(variable) || HEEDED_PREFIXES.stream().anyMatch(variable::startsWith);
+    }
 
     /** Returns where on the {@code PATH} a program of this name stands. */
     public static Optional<Path> onPath(String name) {
@@ -104,8 +114,7 @@ public record PythonInterpreter(Path executable, String version, String fullVers
             CompletableFuture<Process> end = process.onExit().orTimeout(ANSWER_SECONDS, TimeUnit.SECONDS);
             var unused = end.whenComplete((ended, late) -> {
                 if (late != null) {
-                    process.destroyForcibly(); // Which ends the reading below; of one that has ended it closes the
-                    // streams.
+                    process.destroyForcibly(); // Which ends the reading below.
                 }
             });
             try (OutputStream out = process.getOutputStream()) {

@@ -144,10 +144,12 @@ KERNEL = Kernel()
 
 
 class Link:
-    """The framed link to the slave. Neither reading nor writing ever blocks but in `request` and `finish`."""
+    """The framed link to the slave. Neither reading nor writing ever blocks but in `task` and `finish`, and there no longer
+    than our patience, if it has an end: a slave that is cut off does not hang up."""
 
-    def __init__(self, fd_in, fd_out):
+    def __init__(self, fd_in, fd_out, patience=None):
         self.fd_in, self.fd_out = fd_in, fd_out
+        self.patience = patience and patience * 1000
         self.unread, self.unsent = bytearray(), bytearray()
         self.oldest_unsent = 0.0
         self.gone = self.cancelled = self.stuck = False
@@ -170,8 +172,7 @@ class Link:
             frame = self._next()
             if frame is not None:
                 return frame
-            self._readable.poll()
-            if not self._read():
+            if not self._readable.poll(self.patience) or not self._read():
                 return None
 
     def _next(self):
@@ -231,7 +232,8 @@ class Link:
         while self.unsent and not self.gone:
             writable = select.poll()
             writable.register(self.fd_out, select.POLLOUT)
-            writable.poll()
+            if not writable.poll(self.patience):
+                return
             self.flush()
 
 
@@ -390,7 +392,9 @@ class Walls:
         uid, _, gid = config.get("user").partition(":")
         self.user = (int(uid), int(gid or uid)) if uid else None
         self.names = ["session"]
-        self.alone = False  # whether we are the init of a PID namespace, so that every other process in it is the task's
+        self.boxed = config.get("walls") == "container"
+        # Whether we are the init of a PID namespace, so that every other process in it is the task's.
+        self.alone = self.boxed and os.getpid() == 1
         self.as_root = os.geteuid() == 0
         self.memory = self.processes = None
         self.default_processes = int(config.get("processes", "0"))
@@ -429,7 +433,7 @@ class Walls:
         if self.alone:
             for path in self.config.get_all("hide"):
                 self._hide(path)
-            if self.as_root:
+            if self.as_root and not self.boxed:
                 self._hide("/sys/fs/cgroup")
         elif KERNEL.adopt_orphans():
             self.names.append("subreaper")
@@ -445,8 +449,12 @@ class Walls:
             self.names.append("user_%d" % self.user[0])
         self._report = block([("isolation", ",".join(self.names))])
         self.cgroup.limit_processes(self._process_limit(None))
-        if self.contained():
+        if self.guarded():
             KERNEL.set_dumpable(0)
+
+    def guarded(self):
+        """Whether we keep out of the reach of our tasks, who may be the same user."""
+        return self.contained() or self.boxed
 
     def report(self):
         """What is said of these walls with each verdict."""
@@ -512,7 +520,7 @@ class Walls:
         """How often the kernel ended a process here for memory; counted where somebody may ask."""
         if self.memory and self.cgroup.has("memory"):
             return self.cgroup.oom_kills()
-        if self.config.get("walls") == "container":  # the cgroup is the task's own
+        if self.boxed:  # the cgroup is the task's own
             for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):  # v2, v1
                 try:
                     return _oom_kills(_text(path).encode())
@@ -954,7 +962,7 @@ class Supervisor:
         os.setsid()
         if self.orphans_live:
             KERNEL.die_with(supervisor)
-        if self.walls.contained():
+        if self.walls.guarded():
             KERNEL.set_dumpable(1)
         os.dup2(stdin_r, 0)
         os.dup2(stdout_w, 1)
@@ -1449,7 +1457,7 @@ def serve_one(config):
         if unshared:
             walls.settle()
     walls.finish()
-    return Supervisor(Link(0, 1), walls)
+    return Supervisor(Link(0, 1, config.number("patience")), walls)
 
 
 def preload(names):
