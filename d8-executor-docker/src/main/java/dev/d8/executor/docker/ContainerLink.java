@@ -172,14 +172,19 @@ final class ContainerLink implements AgentLink, ResultCallback<com.github.docker
         }
         frames.clear(); // Frees docker-java's thread if it waits for room.
         outbox.close();
-        var unusedDetach = attached.thenAccept(stream -> {
-            try {
-                stream.close();
-            } catch (IOException e) {
-                // It is broken already.
-            }
+        // Whoever closes this has an answer to give: detaching takes milliseconds, too.
+        var unused = remover.get().whenComplete((nothing, failure) -> {
+            removed.complete(null);
+            var unusedDetach = attached.thenAccept(ContainerLink::detach);
         });
-        var unusedRemoval = remover.get().whenComplete((nothing, failure) -> removed.complete(null));
+    }
+
+    private static void detach(Closeable stream) {
+        try {
+            stream.close();
+        } catch (IOException e) {
+            // It is broken already.
+        }
     }
 
     /** What the container has still to read. Its end is not told to the container: a detached one gets it anyway. */

@@ -28,6 +28,9 @@ final class ContainerPool implements AutoCloseable {
     /** An engine that takes longer for a container than this gets as long to recover. */
     static final Duration SLOW = Duration.ofSeconds(3);
 
+    /** A task that has just taken a container shall have the machine to itself: most are over by then. */
+    static final Duration BREATH = Duration.ofMillis(50);
+
     static final Duration SHORTEST_PAUSE = Duration.ofSeconds(1);
     static final Duration LONGEST_PAUSE = Duration.ofSeconds(60);
 
@@ -83,7 +86,9 @@ final class ContainerPool implements AutoCloseable {
             asked.addFirst(shape);
             shorten();
         }
-        refill();
+        if (!pausing && coming == null) {
+            rest(BREATH);
+        }
         return taken;
     }
 

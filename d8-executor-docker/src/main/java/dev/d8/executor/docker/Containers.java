@@ -125,6 +125,8 @@ final class Containers implements AutoCloseable {
                     .withEnv(env)
                     .withUser(settings.user())
                     .withWorkingDir("/tmp")
+                    // A first process heeds no other signal, and an engine that stops would wait for it.
+                    .withStopSignal("SIGKILL")
                     .withLabels(Map.of(SLAVE, slaveId, BOOT, boot))
                     .withAttachStdin(true)
                     .withAttachStdout(true)

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.d8.Invocation;
 import dev.d8.Termination.Status;
-import dev.d8.spi.Availability;
 import dev.d8.spi.Availability.Available;
 import dev.d8.spi.Availability.Unavailable;
 import dev.d8.spi.ExecutionListener;
@@ -27,7 +26,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -148,24 +146,15 @@ class DockerEngineTest {
             assertThat(TestEngine.probed(executor)).isInstanceOf(Available.class);
 
             Files.delete(link);
-            assertThat(awaited(executor, Unavailable.class)).isInstanceOf(Unavailable.class);
+            assertThat(TestEngine.awaited(executor, Unavailable.class)).isInstanceOf(Unavailable.class);
 
             Files.createSymbolicLink(link, real);
-            assertThat(awaited(executor, Available.class)).isInstanceOf(Available.class);
+            assertThat(TestEngine.awaited(executor, Available.class)).isInstanceOf(Available.class);
             assertThat(executor.execute(Invocation.python("print(1)").build(), ExecutionListener.NONE)
                             .stdout()
                             .text())
                     .isEqualTo("1\n");
         }
-    }
-
-    private static Availability awaited(DockerExecutor executor, Class<?> kind) {
-        long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
-        Availability answer;
-        do {
-            answer = executor.probe();
-        } while (!kind.isInstance(answer) && System.nanoTime() < until);
-        return answer;
     }
 
     /** Answers some paths of the engine's API, and 404 for the rest, one call a connection. */

@@ -9,6 +9,7 @@ import dev.d8.spi.Availability.Available;
 import dev.d8.spi.Availability.Unavailable;
 import dev.d8.spi.Executor;
 import dev.d8.spi.Options;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -63,6 +64,16 @@ final class TestEngine {
         return answer;
     }
 
+    /** Probes until the answer is of a kind. */
+    static Availability awaited(Executor executor, Class<?> kind) {
+        long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        Availability answer;
+        do {
+            answer = executor.probe();
+        } while (!kind.isInstance(answer) && System.nanoTime() < until);
+        return answer;
+    }
+
     static String reason(Availability availability) {
         return availability instanceof Unavailable missing
                 ? missing.reason()
@@ -82,6 +93,17 @@ final class TestEngine {
                 .withShowAll(true)
                 .withLabelFilter(Map.of("d8.slave", slave))
                 .exec();
+    }
+
+    /** Waits until an executor has as many containers ready. */
+    static void awaitParked(MeterRegistry meters, int count) {
+        long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        while (meters.get("d8.docker.parked").gauge().value() < count) {
+            if (System.nanoTime() > until) {
+                fail("the pool does not fill");
+            }
+            Thread.onSpinWait();
+        }
     }
 
     /** Waits until a slave has as many containers; the engine removes them in its own time. */
