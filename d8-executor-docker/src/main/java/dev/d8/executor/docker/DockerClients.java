@@ -10,6 +10,8 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -19,8 +21,6 @@ import java.util.Optional;
  * @param streams for attaching: may be silent for as long as a task is
  */
 record DockerClients(URI host, DockerClient control, DockerClient streams) implements AutoCloseable {
-
-    static final String DEFAULT_HOST = "unix:///var/run/docker.sock";
 
     private static final Duration CONNECT_WITHIN = Duration.ofSeconds(3);
 
@@ -32,6 +32,18 @@ record DockerClients(URI host, DockerClient control, DockerClient streams) imple
         Path home = Path.of(System.getProperty("user.home", "/"));
         return Files.exists(home.resolve(".docker/config.json"))
                 || Files.exists(home.resolve(".docker-java.properties"));
+    }
+
+    /** Returns where engines listen that nobody has named: Docker, rootless Docker, and Podman's that speak its API. */
+    static List<Path> usualSockets() {
+        List<Path> sockets = new ArrayList<>(List.of(Path.of("/var/run/docker.sock")));
+        String runtime = System.getenv("XDG_RUNTIME_DIR");
+        if (runtime != null && runtime.startsWith("/")) {
+            sockets.add(Path.of(runtime, "docker.sock"));
+            sockets.add(Path.of(runtime, "podman", "podman.sock"));
+        }
+        sockets.add(Path.of("/run/podman/podman.sock"));
+        return sockets;
     }
 
     /** Makes clients for a host; without one, for the host of the current Docker context. Connects to nothing. */

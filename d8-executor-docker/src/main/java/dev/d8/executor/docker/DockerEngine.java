@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -172,7 +173,10 @@ final class DockerEngine implements AutoCloseable {
                 .or(() -> Optional.ofNullable(System.getenv("DOCKER_HOST")))
                 .filter(host -> !host.isBlank());
         // docker-java is loaded only where there may be something to talk to.
-        requireSocket(configured.orElse(DockerClients.configuredByUser() ? "" : DockerClients.DEFAULT_HOST));
+        if (configured.isEmpty() && !DockerClients.configuredByUser()) {
+            configured = Optional.of(firstOf(DockerClients.usualSockets()));
+        }
+        requireSocket(configured.orElse(""));
         DockerClients connected = connect(configured);
         URI host = connected.host();
         requireSocket(host.toString());
@@ -198,6 +202,15 @@ final class DockerEngine implements AutoCloseable {
                         Isolation.CONTAINER,
                         Optional.of(image.python())),
                 new Ready(engine, image));
+    }
+
+    private static String firstOf(List<Path> sockets) throws NotReadyException {
+        for (Path socket : sockets) {
+            if (Files.exists(socket)) {
+                return "unix://" + socket;
+            }
+        }
+        throw new NotReadyException(EngineTrouble.nowhere(sockets));
     }
 
     private static void requireSocket(String host) throws NotReadyException {

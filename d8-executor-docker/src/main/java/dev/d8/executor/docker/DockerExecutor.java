@@ -39,8 +39,8 @@ import org.slf4j.LoggerFactory;
  * <table>
  * <caption>docker.*</caption>
  * <tr><th>option</th><th>default</th><th>meaning</th></tr>
- * <tr><td>{@code docker.host}</td><td>{@code DOCKER_HOST}, else the current Docker context, else {@code
- * unix:///var/run/docker.sock}</td><td>the engine, 20.10 or later: {@code unix://PATH} or {@code tcp://HOST:PORT}</td></tr>
+ * <tr><td>{@code docker.host}</td><td>{@code DOCKER_HOST}, else the current Docker context, else the first socket of
+ * Docker, rootless Docker or Podman that exists</td><td>the engine, 20.10 or later: {@code unix://PATH} or {@code tcp://HOST:PORT}</td></tr>
  * <tr><td>{@code docker.image}</td><td>{@code python:3-slim}</td><td>an image on the engine's machine with a
  * {@code python3}, 3.9 or later, on its PATH</td></tr>
  * <tr><td>{@code docker.images}</td><td>none</td><td>comma-separated images beside that one which a task may ask for by its

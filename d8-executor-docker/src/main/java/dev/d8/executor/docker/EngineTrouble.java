@@ -7,9 +7,12 @@ import java.net.URI;
 import java.net.UnknownHostException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** Says in words what is wrong with an engine, and the cure. */
@@ -21,6 +24,12 @@ final class EngineTrouble {
 
     static String missing(String socket) {
         return "no Docker engine: " + socket + " does not exist. Install Docker or set DOCKER_HOST";
+    }
+
+    static String nowhere(List<Path> sockets) {
+        return "no Docker engine: DOCKER_HOST is not set, there is no Docker context, and none of "
+                + sockets.stream().map(Path::toString).collect(Collectors.joining(", "))
+                + " exists. Install Docker or set DOCKER_HOST";
     }
 
     static String forbidden(String socket) {

@@ -66,6 +66,12 @@ class DockerEngineTest {
     }
 
     @Test
+    void where_nothing_is_configured_all_the_usual_places_are_named() {
+        assertThat(EngineTrouble.nowhere(DockerClients.usualSockets()))
+                .contains("DOCKER_HOST is not set", "/var/run/docker.sock, ", "podman.sock exists", "Install Docker");
+    }
+
+    @Test
     void a_socket_that_nobody_listens_on_refuses() throws IOException {
         Path socket = Files.createFile(temp.resolve("docker.sock"));
 

@@ -81,7 +81,7 @@ final class TestEngine {
     }
 
     static String host() {
-        return Optional.ofNullable(System.getenv("DOCKER_HOST")).orElse(DockerClients.DEFAULT_HOST);
+        return Optional.ofNullable(System.getenv("DOCKER_HOST")).orElse("unix:///var/run/docker.sock");
     }
 
     static DockerClient client() {
