@@ -188,11 +188,11 @@ final class EngineComparison {
     }
 
     /** What one caller does until a moment. */
-    private interface Caller {
+    interface Caller {
         Samples callUntil(long nanos) throws IOException, InterruptedException;
     }
 
-    private static Round inParallel(ExecutorService callers, Duration time, Caller caller)
+    static Round inParallel(ExecutorService callers, Duration time, Caller caller)
             throws IOException, InterruptedException {
         long began = System.nanoTime();
         List<Future<Samples>> running = new ArrayList<>();

@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
+import java.util.Optional;
 import java.util.stream.Collectors;
 
 /**
@@ -50,6 +51,15 @@ public final class Main {
         report.line("");
         report.engines(EngineComparison.run(plan), WaitingTasks.run(plan));
         report.profile(TaskProfile.run(plan));
+        report.line("## Tasks in containers");
+        report.line("");
+        Optional<String> missing = ContainerComparison.missing();
+        if (missing.isPresent()) {
+            report.line("Not measured: %s.", missing.get());
+            report.line("");
+        } else {
+            report.containers(ContainerComparison.run(plan));
+        }
         report.line("## A slave as `d8 slave` starts it");
         report.line("");
         report.line("JVM options: %s", options(script));

@@ -13,6 +13,7 @@ import java.time.Duration;
  * @param jmhRound one iteration's time
  * @param starts how often a slave is started
  * @param profiled how many tasks are profiled
+ * @param containers how many tasks run in a container, one after another
  * @param idle how long a slave rests before its memory is read
  */
 record Plan(
@@ -24,6 +25,7 @@ record Plan(
         Duration jmhRound,
         int starts,
         int profiled,
+        int containers,
         Duration idle) {
 
     static final Plan FULL = new Plan(
@@ -35,6 +37,7 @@ record Plan(
             Duration.ofSeconds(1),
             5,
             2000,
+            40,
             Duration.ofSeconds(10));
     static final Plan QUICK = new Plan(
             3,
@@ -45,7 +48,17 @@ record Plan(
             Duration.ofMillis(400),
             2,
             200,
+            8,
             Duration.ofSeconds(2));
     static final Plan SMOKE = new Plan(
-            1, Duration.ofMillis(50), Duration.ofMillis(10), 0, 1, Duration.ofMillis(50), 1, 3, Duration.ofMillis(1));
+            1,
+            Duration.ofMillis(50),
+            Duration.ofMillis(10),
+            0,
+            1,
+            Duration.ofMillis(50),
+            1,
+            3,
+            1,
+            Duration.ofMillis(1));
 }

@@ -96,6 +96,32 @@ final class Report {
         line("");
     }
 
+    void containers(ContainerComparison.Result result) {
+        double run = result.run().micros(50);
+        line("`print(55)`, one at a time, in turns:");
+        line("");
+        line("| what | p50, ms | p99, ms | p50, in parts of `docker run`'s |");
+        line("| --- | ---: | ---: | ---: |");
+        container("a task over HTTP, its container is ready", result.warm(), run);
+        container("a task over HTTP, its container has to be made", result.cold(), run);
+        container("`docker run --rm --network none`", result.run(), run);
+        container("`docker exec` in a container that runs", result.exec(), run);
+        line("");
+        line("Tasks that found no container ready though they should have: %d.", result.missed());
+        line("");
+        line("%d in flight, which drains the pool:", EngineComparison.IN_FLIGHT);
+        line("");
+        comparison("tasks over HTTP", "limit: callers of `docker run`", result.throughput());
+        line("Memory of a parked container, as `docker stats` says: %s.", result.parked());
+        line("");
+    }
+
+    private void container(String name, Samples samples, double run) {
+        line(
+                "| %s | %s | %s | %.3f |",
+                name, number(samples.micros(50) / 1e3), number(samples.micros(99) / 1e3), samples.micros(50) / run);
+    }
+
     private void ratio(String name, Comparison comparison) {
         double[] ratios = comparison.throughputRatios();
         line("| %s | **%.2f** | %.2f to %.2f |", name, Comparison.median(ratios), ratios[0], ratios[ratios.length - 1]);

@@ -11,7 +11,7 @@ import java.util.Map;
 
 /**
  * A server in a JVM of its own: {@code health THREADS}, a slave server that runs nothing, {@code python MODE ISOLATION
- * INTERPRETER RECYCLE}, one that runs Python, or {@code bare THREADS JSON}, a {@link BareServer}.
+ * INTERPRETER RECYCLE}, one that runs Python, {@code docker POOL ID IMAGE}, one that runs it in containers, or {@code bare THREADS JSON}, a {@link BareServer}.
  * Prints its address and ends with its standard input.
  */
 final class ServerProcess {
@@ -29,6 +29,7 @@ final class ServerProcess {
         return switch (args[0]) {
             case "health" -> health(args[1]);
             case "python" -> EngineComparison.slave(args[1], args[2], args[3], args[4]);
+            case "docker" -> ContainerComparison.slave(args[1], args[2], args[3]);
             default -> bare(args[1], args[2]);
         };
     }

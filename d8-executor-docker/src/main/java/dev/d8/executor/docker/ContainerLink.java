@@ -19,7 +19,6 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,6 +27,12 @@ import org.jspecify.annotations.Nullable;
  */
 final class ContainerLink implements AgentLink, ResultCallback<com.github.dockerjava.api.model.Frame> {
 
+    /** Ends and removes a link's container in the background. */
+    interface Remover {
+        /** Returns what is done when it is gone, and never fails. */
+        CompletableFuture<Void> remove(ContainerLink link);
+    }
+
     /** Stands for the end of the stream in the queue, which takes no null. */
     private static final Frame END = new Frame('\0', new byte[0]);
 
@@ -35,23 +40,25 @@ final class ContainerLink implements AgentLink, ResultCallback<com.github.docker
     private static final int STDERR_KEPT = 4000;
 
     private final String container;
-    private final Supplier<CompletableFuture<Void>> remover;
+    private final Remover remover;
     private final Outbox outbox = new Outbox();
     private final FrameAssembler assembler = new FrameAssembler();
     private final BlockingQueue<Frame> frames = new ArrayBlockingQueue<>(16);
     private final CompletableFuture<Closeable> attached = new CompletableFuture<>();
+    private final CompletableFuture<Void> ended = new CompletableFuture<>();
     private final CompletableFuture<Void> removed = new CompletableFuture<>();
     private volatile byte[] stderr = new byte[0];
     private volatile Optional<String> trouble = Optional.empty();
+    private volatile boolean over;
     private volatile boolean closed;
 
     /**
      * Creates a link that is to be given to docker-java's attach command.
      *
      * @param container its id
-     * @param remover ends and removes the container, now or in the background
+     * @param remover called once, when the link is closed
      */
-    ContainerLink(String container, Supplier<CompletableFuture<Void>> remover) {
+    ContainerLink(String container, Remover remover) {
         this.container = container;
         this.remover = remover;
     }
@@ -79,6 +86,21 @@ final class ContainerLink implements AgentLink, ResultCallback<com.github.docker
     /** Is done when the link was closed and its container is gone, or cannot be removed. */
     CompletableFuture<Void> removed() {
         return removed;
+    }
+
+    /** Tells that the agent has given its verdict, after which it ends by itself. */
+    void setOver() {
+        over = true;
+    }
+
+    /** Returns whether the agent ends by itself. */
+    boolean over() {
+        return over;
+    }
+
+    /** Is done when the container's streams have ended, and with them the container. */
+    CompletableFuture<Void> ended() {
+        return ended;
     }
 
     @Override
@@ -134,6 +156,7 @@ final class ContainerLink implements AgentLink, ResultCallback<com.github.docker
     }
 
     private void end() {
+        ended.complete(null);
         try {
             put(END);
         } catch (InterruptedException e) {
@@ -173,7 +196,7 @@ final class ContainerLink implements AgentLink, ResultCallback<com.github.docker
         frames.clear(); // Frees docker-java's thread if it waits for room.
         outbox.close();
         // Whoever closes this has an answer to give: detaching takes milliseconds, too.
-        var unused = remover.get().whenComplete((nothing, failure) -> {
+        var unused = remover.remove(this).whenComplete((nothing, failure) -> {
             removed.complete(null);
             var unusedDetach = attached.thenAccept(ContainerLink::detach);
         });

@@ -99,6 +99,9 @@ final class ContainerRunner {
                     warm,
                     Walls.of(engine, shape, settings));
             ExecutionOutcome outcome = conversation.run(began);
+            if (conversation.over()) {
+                link.setOver();
+            }
             return conversation.lostBeforeStart() ? Optional.empty() : Optional.of(outcome);
         } catch (InterruptedException e) {
             link.close();

@@ -17,6 +17,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -47,6 +48,7 @@ final class Containers implements AutoCloseable {
     /** What an agent in a container waits beyond the longest time that it may be parked: then its slave is out of reach. */
     private static final Duration PATIENCE = Duration.ofMinutes(5);
 
+    private static final long END_SECONDS = 2;
     private static final long ATTACH_SECONDS = 30;
     private static final long CLOSE_SECONDS = 10;
 
@@ -72,8 +74,23 @@ final class Containers implements AutoCloseable {
      * @throws RuntimeException if the engine does not make it; nothing of it is left then
      */
     ContainerLink open(ReadyEngine engine, Shape shape) {
-        String id = create(engine, shape);
-        ContainerLink link = new ContainerLink(id, () -> remove(engine.control(), id));
+        Optional<String> hosts = engine.hosts().path();
+        if (hosts.isPresent()) {
+            try {
+                return open(engine, shape, hosts);
+            } catch (RuntimeException e) {
+                // Whatever it is, it may be that.
+                ContainerLink link = open(engine, shape, Optional.empty());
+                engine.hosts().setUseless(EngineTrouble.words(e));
+                return link;
+            }
+        }
+        return open(engine, shape, Optional.empty());
+    }
+
+    private ContainerLink open(ReadyEngine engine, Shape shape, Optional<String> hosts) {
+        String id = create(engine, shape, hosts);
+        ContainerLink link = new ContainerLink(id, ended -> remove(engine.control(), ended));
         try {
             // Before it starts, so that nothing it says is lost: there is no log to read later.
             engine.streams()
@@ -111,7 +128,7 @@ final class Containers implements AutoCloseable {
         }
     }
 
-    private String create(ReadyEngine engine, Shape shape) {
+    private String create(ReadyEngine engine, Shape shape, Optional<String> hosts) {
         List<String> env = new ArrayList<>(List.of("HOME=/tmp"));
         shape.environment().forEach((name, value) -> env.add(name + "=" + value));
         creating.readLock().lock();
@@ -134,7 +151,8 @@ final class Containers implements AutoCloseable {
                     // Open once: when the slave detaches or dies, the agent reads an end of file and ends its task.
                     .withStdinOpen(true)
                     .withStdInOnce(true)
-                    .withHostConfig(walls(engine, shape))
+                    .withNetworkDisabled(hosts.isPresent())
+                    .withHostConfig(walls(engine, shape, hosts))
                     .exec()
                     .getId();
             alive.put(id, engine.control());
@@ -144,7 +162,7 @@ final class Containers implements AutoCloseable {
         }
     }
 
-    private HostConfig walls(ReadyEngine engine, Shape shape) {
+    private HostConfig walls(ReadyEngine engine, Shape shape, Optional<String> hosts) {
         HostConfig host = HostConfig.newHostConfig()
                 .withNetworkMode(settings.network())
                 .withReadonlyRootfs(true)
@@ -161,13 +179,37 @@ final class Containers implements AutoCloseable {
         if (engine.can("cpu_limit")) { // Docker fails where the kernel cannot; what it says of the others is a warning.
             host.withNanoCPUs(settings.nanoCpus());
         }
+        List<Mount> mounts = new ArrayList<>();
+        hosts.ifPresent(file -> mounts.add(bind(file, "/etc/hosts").withReadOnly(true)));
         shape.mount()
-                .ifPresent(directory -> host.withMounts(List.of(new Mount()
-                        .withType(MountType.BIND)
-                        .withSource(directory.source().toString())
-                        .withTarget(directory.target().toString())
-                        .withReadOnly(!directory.writable()))));
+                .ifPresent(directory -> mounts.add(
+                        bind(directory.source().toString(), directory.target().toString())
+                                .withReadOnly(!directory.writable())));
+        host.withMounts(mounts);
         return host;
+    }
+
+    private static Mount bind(String source, String target) {
+        return new Mount().withType(MountType.BIND).withSource(source).withTarget(target);
+    }
+
+    private CompletableFuture<Void> remove(DockerClient client, ContainerLink link) {
+        String id = link.container();
+        if (!link.over()) {
+            return remove(client, id);
+        }
+        // The engine removes it by itself; to tell it to do so would be more work for both.
+        return link.ended()
+                .copy()
+                .orTimeout(END_SECONDS, TimeUnit.SECONDS)
+                .handle((nothing, late) -> late == null)
+                .thenCompose(ended -> {
+                    if (!ended) {
+                        return remove(client, id);
+                    }
+                    alive.remove(id);
+                    return CompletableFuture.completedFuture(null);
+                });
     }
 
     /** Ends and removes a container in the background; done when it is gone, never fails. */

@@ -41,6 +41,7 @@ final class DockerEngine implements AutoCloseable {
     private final Containers containers;
     private final Images images;
     private final ContainerPool pool;
+    private final HostsFile hosts = new HostsFile();
     private final TimeSource time;
     private final Executor workers;
 
@@ -190,9 +191,12 @@ final class DockerEngine implements AutoCloseable {
             throw new NotReadyException(EngineTrouble.connecting(e, host));
         }
         Walls.requireApi(String.valueOf(version.getApiVersion()));
-        ReadyEngine engine =
-                new ReadyEngine(host, connected.control(), connected.streams(), Walls.of(settings, info), clock(info));
+        ReadyEngine engine = new ReadyEngine(
+                host, connected.control(), connected.streams(), Walls.of(settings, info), hosts, clock(info));
         containers.sweep(engine);
+        if (settings.network().equals(DockerSettings.NO_NETWORK)) {
+            hosts.prepare(connected.control(), settings.image());
+        }
         current.step = "trying out the image " + settings.image();
         Image image = images.find(engine, settings.image());
         return new State(

@@ -12,9 +12,11 @@ import java.util.List;
  * @param control for calls that answer soon; gives up on those that do not
  * @param streams for attaching: may be silent for as long as a task is
  * @param walls what its containers are walled off with
+ * @param hosts what its containers get for {@code /etc/hosts} where they have no network
  * @param clock the engine's clock at the last look
  */
-record ReadyEngine(URI host, DockerClient control, DockerClient streams, List<String> walls, Instant clock) {
+record ReadyEngine(
+        URI host, DockerClient control, DockerClient streams, List<String> walls, HostsFile hosts, Instant clock) {
 
     boolean can(String wall) {
         return walls.contains(wall);

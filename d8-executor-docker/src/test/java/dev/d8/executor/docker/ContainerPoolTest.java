@@ -35,7 +35,7 @@ class ContainerPoolTest {
     private final Deque<Runnable> work = new ArrayDeque<>();
     private final DockerClient client = client();
     private final ReadyEngine engine =
-            new ReadyEngine(URI.create("unix:///nowhere"), client, client, List.of(), Instant.EPOCH);
+            new ReadyEngine(URI.create("unix:///nowhere"), client, client, List.of(), new HostsFile(), Instant.EPOCH);
 
     /** Shapes of containers in the order in which they were made, and the links of those that were given up. */
     private final List<Shape> made = new ArrayList<>();
@@ -76,13 +76,12 @@ class ContainerPoolTest {
         }
         made.add(shape);
         time.advance(takes);
-        ContainerLink[] self = new ContainerLink[1];
-        self[0] = new ContainerLink("c" + made.size(), () -> {
-            ended.add(self[0]);
+        ContainerLink link = new ContainerLink("c" + made.size(), closed -> {
+            ended.add(closed);
             return CompletableFuture.completedFuture(null);
         });
-        links.add(self[0]);
-        return self[0];
+        links.add(link);
+        return link;
     }
 
     /** Lets the background work, as far as it goes without time. */

@@ -240,7 +240,7 @@ class DockerExecutorTest {
     }
 
     @Test
-    void there_is_no_network() throws InterruptedException {
+    void there_is_no_network_but_the_loopback() throws InterruptedException {
         ExecutionOutcome outcome = run("""
                 import os, socket
                 print(sorted(os.listdir('/sys/class/net')))
@@ -248,9 +248,12 @@ class DockerExecutorTest {
                     socket.create_connection(('192.0.2.1', 80), 5)
                 except OSError as e:
                     print(e.strerror)
+                here = socket.create_server(('localhost', 0))
+                socket.create_connection(here.getsockname())
+                print(socket.gethostbyname('localhost'))
                 """);
 
-        assertThat(outcome.stdout().text()).isEqualTo("['lo']\nNetwork is unreachable\n");
+        assertThat(outcome.stdout().text()).isEqualTo("['lo']\nNetwork is unreachable\n127.0.0.1\n");
     }
 
     @Test

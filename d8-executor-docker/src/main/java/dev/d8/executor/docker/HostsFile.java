@@ -1,0 +1,102 @@
+package dev.d8.executor.docker;
+
+import com.github.dockerjava.api.DockerClient;
+import com.github.dockerjava.api.command.InspectVolumeResponse;
+import com.github.dockerjava.api.exception.NotFoundException;
+import com.github.dockerjava.api.model.Bind;
+import com.github.dockerjava.api.model.HostConfig;
+import com.github.dockerjava.api.model.Volume;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * An {@code /etc/hosts} for containers without a network. An engine writes one together with a network sandbox, whose making
+ * is most of a container's start and which such a container has no use for; without both, no program finds {@code
+ * localhost}. So the file is laid into a volume of the engine's, whose place on the engine's machine can be mounted from.
+ * Thread-safe.
+ */
+final class HostsFile {
+
+    private static final Logger LOG = LoggerFactory.getLogger(HostsFile.class);
+
+    private static final String VOLUME = "d8-hosts";
+    private static final String NAME = "hosts";
+    private static final String CONTENT = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+
+    private volatile @Nullable String path;
+    private volatile boolean useless;
+
+    /** Returns where it is on the engine's machine; nothing where it cannot be had. */
+    Optional<String> path() {
+        return useless ? Optional.empty() : Optional.ofNullable(path);
+    }
+
+    /** Tells that no container could be made with it. */
+    void setUseless(String why) {
+        useless = true;
+        path = null;
+        LOG.info("each container gets a network sandbox, which makes its start longer: {}", why);
+    }
+
+    /** Sees to it that it is there. Blocks for a few calls of the engine, the first time for some more. */
+    void prepare(DockerClient client, String image) {
+        if (useless) {
+            return;
+        }
+        try {
+            if (path == null || !exists(client)) {
+                path = lay(client, image) + "/" + NAME;
+            }
+        } catch (NotFoundException e) {
+            path = null; // The image is missing, which others tell better.
+        } catch (RuntimeException | IOException e) {
+            setUseless(EngineTrouble.words(e));
+        }
+    }
+
+    private static boolean exists(DockerClient client) {
+        try {
+            return client.inspectVolumeCmd(VOLUME).exec() != null;
+        } catch (NotFoundException e) {
+            return false; // Somebody has cleared up.
+        }
+    }
+
+    /** Writes the file through a container that is never started; returns the directory that it is in. */
+    private static String lay(DockerClient client, String image) throws IOException {
+        client.createVolumeCmd()
+                .withName(VOLUME)
+                .withLabels(Map.of("d8", "the hosts file of containers without a network"))
+                .exec();
+        InspectVolumeResponse volume = client.inspectVolumeCmd(VOLUME).exec();
+        String container = client.createContainerCmd(image)
+                .withEntrypoint("true")
+                .withNetworkDisabled(true)
+                .withHostConfig(HostConfig.newHostConfig().withBinds(new Bind(VOLUME, new Volume("/d8"))))
+                .exec()
+                .getId();
+        try {
+            Path directory = Files.createTempDirectory("d8-hosts");
+            Path file = directory.resolve(NAME);
+            try {
+                Files.writeString(file, CONTENT);
+                client.copyArchiveToContainerCmd(container)
+                        .withHostResource(file.toString())
+                        .withRemotePath("/d8")
+                        .exec();
+            } finally {
+                Files.deleteIfExists(file);
+                Files.deleteIfExists(directory);
+            }
+        } finally {
+            client.removeContainerCmd(container).withForce(true).exec();
+        }
+        return volume.getMountpoint();
+    }
+}
