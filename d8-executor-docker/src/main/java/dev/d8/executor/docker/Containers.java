@@ -77,11 +77,13 @@ final class Containers implements AutoCloseable {
         Optional<String> hosts = engine.hosts().path();
         if (hosts.isPresent()) {
             try {
-                return open(engine, shape, hosts);
+                ContainerLink link = open(engine, shape, hosts);
+                engine.hosts().worked();
+                return link;
             } catch (RuntimeException e) {
                 // Whatever it is, it may be that.
                 ContainerLink link = open(engine, shape, Optional.empty());
-                engine.hosts().setUseless(EngineTrouble.words(e));
+                engine.hosts().failed(EngineTrouble.words(e));
                 return link;
             }
         }

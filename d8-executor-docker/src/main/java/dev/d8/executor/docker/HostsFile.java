@@ -27,26 +27,34 @@ final class HostsFile {
 
     private static final String VOLUME = "d8-hosts";
     private static final String NAME = "hosts";
+    private static final int MOST_FAILURES = 2;
     private static final String CONTENT = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
 
     private volatile @Nullable String path;
-    private volatile boolean useless;
+    private volatile int failures;
 
     /** Returns where it is on the engine's machine; nothing where it cannot be had. */
     Optional<String> path() {
-        return useless ? Optional.empty() : Optional.ofNullable(path);
+        return Optional.ofNullable(path);
     }
 
-    /** Tells that no container could be made with it. */
-    void setUseless(String why) {
-        useless = true;
+    /** Tells that a container was made with it. */
+    void worked() {
+        failures = 0;
+    }
+
+    /** Tells that none could be made with it: it has to be laid anew, and if that does not help, it is done without. */
+    synchronized void failed(String why) {
         path = null;
-        LOG.info("each container gets a network sandbox, which makes its start longer: {}", why);
+        failures++;
+        if (failures == MOST_FAILURES) {
+            LOG.info("each container gets a network sandbox, which makes its start longer: {}", why);
+        }
     }
 
     /** Sees to it that it is there. Blocks for a few calls of the engine, the first time for some more. */
     void prepare(DockerClient client, String image) {
-        if (useless) {
+        if (failures >= MOST_FAILURES) {
             return;
         }
         try {
@@ -56,7 +64,7 @@ final class HostsFile {
         } catch (NotFoundException e) {
             path = null; // The image is missing, which others tell better.
         } catch (RuntimeException | IOException e) {
-            setUseless(EngineTrouble.words(e));
+            failed(EngineTrouble.words(e));
         }
     }
 

@@ -8,6 +8,7 @@ import dev.d8.Invocation;
 import dev.d8.Limits;
 import dev.d8.Termination;
 import dev.d8.Termination.Status;
+import dev.d8.spi.Availability.Available;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ExecutionOutcome;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -180,6 +181,17 @@ class WarmContainersTest {
                 .get()
                 .asString()
                 .contains("working_dir /etc", "docker.mounts");
+    }
+
+    @Test
+    void an_operator_who_clears_up_volumes_does_no_harm() throws InterruptedException {
+        Invocation.Builder cold =
+                task("import socket; print(socket.gethostbyname('localhost'))").env(Map.of("PYTHONHASHSEED", "1"));
+        client.removeVolumeCmd("d8-hosts").exec();
+        assertThat(run(cold).stdout().text()).isEqualTo("127.0.0.1\n");
+
+        assertThat(TestEngine.awaited(executor, Available.class)).isInstanceOf(Available.class);
+        assertThat(client.inspectVolumeCmd("d8-hosts").exec().getName()).isEqualTo("d8-hosts");
     }
 
     @Test
