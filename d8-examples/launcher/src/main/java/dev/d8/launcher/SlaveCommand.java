@@ -98,7 +98,9 @@ final class SlaveCommand implements Callable<Integer> {
         SlaveServer slave = start();
         // The JVM would end with 143 after SIGTERM, though a slave that was told to stop and did so is done.
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            LOG.info("told to stop: takes no new task, ends what runs and answers it");
             slave.close();
+            LOG.info("stopped");
             Runtime.getRuntime().halt(Main.DONE);
         }));
         PrintWriter out = spec.commandLine().getOut();
