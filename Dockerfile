@@ -6,15 +6,17 @@
 ARG BASE=debian:bookworm-slim
 FROM ${BASE}
 
-# tini is process 1: whoever is inherits the orphans of what was killed, and the JVM would never reap them.
+# tini is process 1: whoever is inherits the orphans of what was killed, and the JVM would never reap them. Java's package
+# does not install where slim images left out the folder for its manual page.
 RUN missing=; \
     command -v java || missing="$missing openjdk-17-jre-headless"; \
     python3 -B -c 'import venv, ensurepip' || missing="$missing python3 python3-venv"; \
     command -v tini || missing="$missing tini"; \
     if [ -n "$missing" ]; then \
+      mkdir -p /usr/share/man/man1 && \
       apt-get update -qq && \
       DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing && \
-      rm -rf /var/lib/apt/lists/*; \
+      apt-get clean && rm -rf /var/lib/apt/lists/*; \
     fi
 
 # Not useradd, which not every base has. The folder is where the environments for tasks' requirements are kept.
