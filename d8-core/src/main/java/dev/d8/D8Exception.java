@@ -14,8 +14,10 @@ import org.jspecify.annotations.Nullable;
  * <tr><td>{@link SlaveUnreachableException}</td><td>did not leave this machine</td><td>tries again, any slave</td></tr>
  * <tr><td>{@link SlaveRefusedException}, {@link VersionMismatchException}, {@link NoExecutorException}</td>
  *     <td>was turned away</td><td>goes elsewhere</td></tr>
- * <tr><td>{@link UnauthorizedException}, {@link InvalidTaskException}, {@link ProtocolException}</td>
+ * <tr><td>{@link UnauthorizedException}, {@link InvalidTaskException}, {@link ProtocolException},
+ *     {@link TaskIdTakenException}</td>
  *     <td>was turned away</td><td>fails: it would be turned away again</td></tr>
+ * <tr><td>{@link TaskForgottenException}</td><td>has run</td><td>fails</td></tr>
  * <tr><td>{@link UnknownOutcomeException}</td><td>may have run</td><td>fails, unless the task is idempotent</td></tr>
  * <tr><td>{@link NoSlaveException}, {@link ConfigurationException}</td><td>did not leave this machine</td><td>fails</td></tr>
  * </table>
@@ -28,6 +30,8 @@ public abstract sealed class D8Exception extends RuntimeException
                 ProtocolException,
                 SlaveRefusedException,
                 SlaveUnreachableException,
+                TaskForgottenException,
+                TaskIdTakenException,
                 UnauthorizedException,
                 UnknownOutcomeException,
                 VersionMismatchException {

@@ -2,7 +2,8 @@ package dev.d8;
 
 import java.time.Duration;
 
-/** The slave turned the task away before it started: its queue is full (429) or it is stopping (503). */
+/** The slave turned the task away before it started: its queue is full (429), it is stopping, or it
+ * keeps too many results (503). */
 public final class SlaveRefusedException extends D8Exception {
 
     private static final long serialVersionUID = 1L;
@@ -15,7 +16,9 @@ public final class SlaveRefusedException extends D8Exception {
         /** Every slot and every place in the queue is taken. */
         QUEUE_FULL,
         /** The slave is about to stop. */
-        DRAINING
+        DRAINING,
+        /** It keeps as many results as it may, for callers who have not fetched them. */
+        RESULTS_FULL
     }
 
     /**

@@ -11,6 +11,7 @@ import dev.d8.Rejection;
 import dev.d8.Slots;
 import dev.d8.TaskId;
 import dev.d8.TaskResult;
+import dev.d8.TaskState;
 import dev.d8.Termination;
 import dev.d8.Timing;
 import dev.d8.Usage;
@@ -57,6 +58,16 @@ public final class JsonWireFormat implements WireFormat {
                 .ifPresent(slots ->
                         json.putObject("slots").put("total", slots.total()).put("free", slots.free()));
         return Json.write(json);
+    }
+
+    @Override
+    public byte[] encode(Slots slots, int queued) {
+        return Json.write(Json.MAPPER
+                .createObjectNode()
+                .put("total", slots.total())
+                .put("free", slots.free())
+                .put("running", slots.total() - slots.free())
+                .put("queued", queued));
     }
 
     @Override
@@ -109,6 +120,19 @@ public final class JsonWireFormat implements WireFormat {
 
     @Override
     public byte[] encode(TaskResult result) {
+        return Json.write(json(result));
+    }
+
+    @Override
+    public byte[] encode(TaskState state) {
+        ObjectNode json = Json.MAPPER.createObjectNode();
+        json.put("task_id", state.taskId().toString());
+        json.put("state", state.phase().wireName());
+        state.result().ifPresent(result -> json.set("result", json(result)));
+        return Json.write(json);
+    }
+
+    private static ObjectNode json(TaskResult result) {
         ObjectNode json = Json.MAPPER.createObjectNode();
         boolean text = result.stdout().isUtf8() && result.stderr().isUtf8();
         json.put("success", result.success());
@@ -154,7 +178,7 @@ public final class JsonWireFormat implements WireFormat {
             rejected.addObject().put("method", rejection.method()).put("reason", rejection.reason());
         }
         json.put("leftover_processes_killed", result.leftoverProcessesKilled());
-        return Json.write(json);
+        return json;
     }
 
     @Override
@@ -185,12 +209,27 @@ public final class JsonWireFormat implements WireFormat {
 
     @Override
     public Invocation decodeInvocation(byte[] bytes) {
+        return decodeCall(bytes, Optional.empty()).invocation();
+    }
+
+    @Override
+    public Call decodeCall(byte[] bytes, Optional<TaskId> key) {
         JsonFields json = JsonFields.parse(bytes);
+        Optional<TaskId> inside = json.text("task_id").map(TaskId::parse);
+        if (key.isPresent() && inside.isPresent() && !key.equals(inside)) {
+            throw new InvalidTaskException(
+                    "task_id", "differs from the Idempotency-Key beside it (expected: the same)");
+        }
+        Optional<TaskId> id = key.or(() -> inside);
+        return new Call(invocation(json, id), id.isPresent());
+    }
+
+    private static Invocation invocation(JsonFields json, Optional<TaskId> id) {
         String source = json.text("command")
                 .orElseThrow(() -> new InvalidTaskException("command", "missing (expected: a string, the source)"));
         Invocation.Builder builder = Invocation.builder(json.text("runtime", Invocation.PYTHON), source);
         json.text("working_dir").ifPresent(builder::workingDir);
-        json.text("task_id").ifPresent(id -> builder.taskId(TaskId.parse(id)));
+        id.ifPresent(builder::taskId);
         json.seconds("timeout").ifPresent(builder::timeout);
         json.text("method").ifPresent(builder::method);
         json.text("min_isolation").ifPresent(name -> builder.minIsolation(isolation(name)));

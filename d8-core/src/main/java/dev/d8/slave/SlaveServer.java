@@ -14,6 +14,7 @@ import dev.d8.spi.ExecutorProvider;
 import dev.d8.spi.Options;
 import dev.d8.spi.ServerSecurity;
 import dev.d8.spi.SlaveService;
+import dev.d8.spi.SlaveTasks;
 import dev.d8.spi.TimeSource;
 import dev.d8.spi.Transport;
 import dev.d8.version.VersionProvider;
@@ -107,7 +108,12 @@ public final class SlaveServer implements AutoCloseable {
                     builder.maxConcurrent,
                     builder.queueCapacity);
             binding = transport.serve(
-                    new Service(runner, ranking, version, builder.endAbandoned),
+                    new Service(
+                            runner,
+                            new TaskLedger(runner, time, builder.window),
+                            ranking,
+                            version,
+                            builder.endAbandoned),
                     builder.bind,
                     new ServerSecurity(token));
         } catch (RuntimeException e) {
@@ -214,13 +220,20 @@ public final class SlaveServer implements AutoCloseable {
     /** What the transport offers: the runner's tasks, and answers that are made without waiting for anything. */
     private static final class Service implements SlaveService {
         private final TaskRunner runner;
+        private final TaskLedger ledger;
         private final ExecutorRanking ranking;
         private final VersionInfo version;
         private final boolean endAbandoned;
         private final String bootId = UUID.randomUUID().toString();
 
-        Service(TaskRunner runner, ExecutorRanking ranking, VersionInfo version, boolean endAbandoned) {
+        Service(
+                TaskRunner runner,
+                TaskLedger ledger,
+                ExecutorRanking ranking,
+                VersionInfo version,
+                boolean endAbandoned) {
             this.runner = runner;
+            this.ledger = ledger;
             this.ranking = ranking;
             this.version = version;
             this.endAbandoned = endAbandoned;
@@ -256,6 +269,11 @@ public final class SlaveServer implements AutoCloseable {
             CompletableFuture<TaskResult> result = runner.execute(invocation, listener);
             return endAbandoned ? result : result.copy(); // Cancelling a copy leaves the task alone.
         }
+
+        @Override
+        public Optional<SlaveTasks> tasks() {
+            return Optional.of(ledger);
+        }
     }
 
     /** Builds a {@link SlaveServer}; not thread-safe. */
@@ -272,6 +290,7 @@ public final class SlaveServer implements AutoCloseable {
         private Duration probeInterval = Duration.ofSeconds(30);
         private VersionProvider version = Optional::empty;
         private boolean endAbandoned = true;
+        private TaskLedger.Window window = TaskLedger.Window.DEFAULT;
         private final List<ExecutorProvider> executors = new ArrayList<>();
         private @Nullable Transport transport;
         private @Nullable TimeSource time;
@@ -354,11 +373,31 @@ public final class SlaveServer implements AutoCloseable {
         }
 
         /**
-         * Sets whether a task is ended when its caller gives it up or is gone; default true, since nobody can ever ask for
-         * its result. Otherwise it runs to its end and keeps its slot.
+         * Sets whether a task without an id of its caller's is ended when that caller is gone; default true, since nobody
+         * can ever ask for its result. Otherwise it runs to its end and keeps its slot, as one with an id does.
          */
         public Builder endAbandoned(boolean value) {
             endAbandoned = value;
+            return this;
+        }
+
+        /**
+         * Sets how many results are kept for callers who may ask again; default 10,000, with 64 MiB of output, for 24 h. One
+         * that was fetched makes room for the next; one that was not is kept for an hour, and new tasks are turned away
+         * (503) rather than that it is lost.
+         *
+         * @param results 1 to 10,000,000
+         * @param outputBytes of all of them together, 1,000,000 or more
+         * @param age above zero
+         */
+        public Builder keepResults(int results, long outputBytes, Duration age) {
+            if (outputBytes < 1_000_000) {
+                throw new ConfigurationException("keep-results: " + outputBytes + " bytes (expected: 1000000 or more)");
+            }
+            if (age.isNegative() || age.isZero()) {
+                throw new ConfigurationException("keep-results: for " + age + " (expected: above 0)");
+            }
+            window = new TaskLedger.Window(within("keep-results", results, 1, 10_000_000), outputBytes, age);
             return this;
         }
 

@@ -90,27 +90,17 @@ final class TaskRunner {
 
     /** Runs a task; see {@link dev.d8.spi.SlaveService#execute}. */
     CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener) {
-        if (draining) {
-            return CompletableFuture.failedFuture(draining());
-        }
-        if (invocation.timeout().compareTo(maxTimeout) > 0) {
-            return CompletableFuture.failedFuture(new InvalidTaskException(
-                    "timeout",
-                    invocation.timeout().toMillis() / 1000.0 + " (expected: at most " + maxTimeout.toSeconds()
-                            + " s on this slave)"));
-        }
-        long output = invocation.limits().outputBytes().orElse(0);
-        if (output > maxOutputBytes) {
-            return CompletableFuture.failedFuture(new InvalidTaskException(
-                    "limits.output_bytes", output + " (expected: at most " + maxOutputBytes + " on this slave)"));
-        }
-        try {
-            // Told at once: what no executor can run should not wait for a slot first.
-            ranking.choose(invocation);
-        } catch (NoExecutorException e) {
-            return CompletableFuture.failedFuture(e);
-        }
+        return start(invocation, listener).result;
+    }
+
+    /** Starts a task, whose result fails at once if it is turned away. */
+    Run start(Invocation invocation, ExecutionListener listener) {
         Run run = new Run(invocation, listener);
+        Optional<D8Exception> objection = objection(invocation);
+        if (objection.isPresent()) {
+            run.result.completeExceptionally(objection.get());
+            return run;
+        }
         runs.add(run);
         run.result.whenComplete((result, error) -> {
             runs.remove(run);
@@ -129,11 +119,40 @@ final class TaskRunner {
                                     RETRY_AFTER,
                                     "queue full: " + (runs.size() - 1) + " tasks run or wait"));
         }
-        return run.result;
+        return run;
+    }
+
+    private Optional<D8Exception> objection(Invocation invocation) {
+        if (draining) {
+            return Optional.of(draining());
+        }
+        if (invocation.timeout().compareTo(maxTimeout) > 0) {
+            return Optional.of(new InvalidTaskException(
+                    "timeout",
+                    invocation.timeout().toMillis() / 1000.0 + " (expected: at most " + maxTimeout.toSeconds()
+                            + " s on this slave)"));
+        }
+        long output = invocation.limits().outputBytes().orElse(0);
+        if (output > maxOutputBytes) {
+            return Optional.of(new InvalidTaskException(
+                    "limits.output_bytes", output + " (expected: at most " + maxOutputBytes + " on this slave)"));
+        }
+        try {
+            // Told at once: what no executor can run should not wait for a slot first.
+            ranking.choose(invocation);
+        } catch (NoExecutorException e) {
+            return Optional.of(e);
+        }
+        return Optional.empty();
     }
 
     private static SlaveRefusedException draining() {
         return new SlaveRefusedException(Reason.DRAINING, RETRY_AFTER, "the slave is stopping");
+    }
+
+    /** Returns how many tasks wait for a slot. */
+    int queued() {
+        return pool.getQueue().size();
     }
 
     /** Returns how many tasks can run at one time, and how many more could start now. */
@@ -168,7 +187,7 @@ final class TaskRunner {
     }
 
     /** One task, from its arrival to its end. */
-    private final class Run implements Runnable {
+    final class Run implements Runnable {
         final CompletableFuture<TaskResult> result = new CompletableFuture<>();
         private final Invocation invocation;
         private final ExecutionListener listener;
@@ -176,6 +195,7 @@ final class TaskRunner {
         private final Object lock = new Object();
         private State state = State.QUEUED;
         private @Nullable Thread thread;
+        private String why = "cancelled: the slave is stopping";
 
         Run(Invocation invocation, ExecutionListener listener) {
             this.invocation = invocation;
@@ -203,6 +223,26 @@ final class TaskRunner {
             }
             if (waiting) {
                 result.completeExceptionally(draining());
+            }
+        }
+
+        /** Ends the task for a reason that its result tells. */
+        void end(String reason) {
+            boolean waiting;
+            synchronized (lock) {
+                why = reason;
+                waiting = state == State.QUEUED;
+                cancel();
+            }
+            if (waiting) {
+                result.complete(cancelled(time.since(arrived)));
+            }
+        }
+
+        /** Returns whether it waits for a slot. */
+        boolean waiting() {
+            synchronized (lock) {
+                return state == State.QUEUED;
             }
         }
 
@@ -299,7 +339,7 @@ final class TaskRunner {
                     "",
                     Termination.of(Status.CANCELLED),
                     Output.EMPTY,
-                    Output.of("d8: cancelled: the slave is stopping\n"),
+                    Output.of("d8: " + why + "\n"),
                     Optional.of(commit),
                     Optional.empty(),
                     Optional.of(new Timing(queued, Duration.ZERO, Duration.ZERO)),

@@ -4,6 +4,7 @@ import dev.d8.Health;
 import dev.d8.Invocation;
 import dev.d8.TaskResult;
 import dev.d8.VersionInfo;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 
 /** What a slave offers, whatever carries it. Thread-safe; no method blocks, so a transport may call from its event loop. */
@@ -23,4 +24,9 @@ public interface SlaveService {
      * the task was turned away, and certainly did not start then.
      */
     CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener);
+
+    /** Returns the tasks that are kept by their ids; default: none are. */
+    default Optional<SlaveTasks> tasks() {
+        return Optional.empty();
+    }
 }

@@ -3,9 +3,13 @@ package dev.d8.spi;
 import dev.d8.Health;
 import dev.d8.InvalidTaskException;
 import dev.d8.Invocation;
+import dev.d8.Slots;
+import dev.d8.TaskId;
 import dev.d8.TaskResult;
+import dev.d8.TaskState;
 import dev.d8.VersionInfo;
 import dev.d8.internal.JsonWireFormat;
+import java.util.Optional;
 
 /**
  * How D8's values look as bytes, for transports. Thread-safe.
@@ -32,6 +36,16 @@ public interface WireFormat {
     /** Writes a result. */
     byte[] encode(TaskResult result);
 
+    /**
+     * Writes how much a slave can run.
+     *
+     * @param queued how many tasks wait
+     */
+    byte[] encode(Slots slots, int queued);
+
+    /** Writes what is known of a task. */
+    byte[] encode(TaskState state);
+
     /** Writes an error answer. */
     byte[] encodeError(String message);
 
@@ -48,6 +62,21 @@ public interface WireFormat {
      * @throws InvalidTaskException if it is malformed; the message names the field
      */
     VersionInfo decodeVersion(byte[] bytes);
+
+    /**
+     * Reads a call, which may have an id that its caller will ask for it by.
+     *
+     * @param key the id that came beside the bytes, if one did
+     * @throws InvalidTaskException if it is malformed, or the ids differ; the message names the field
+     */
+    Call decodeCall(byte[] bytes, Optional<TaskId> key);
+
+    /**
+     * What a caller asks for.
+     *
+     * @param keyed whether the caller chose the task's id
+     */
+    record Call(Invocation invocation, boolean keyed) {}
 
     /**
      * Reads an invocation.

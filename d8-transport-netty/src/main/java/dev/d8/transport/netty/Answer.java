@@ -45,7 +45,8 @@ final class Answer {
         return of(status, headers, WireFormat.json().encodeError(message));
     }
 
-    private static Answer of(HttpResponseStatus status, String headers, byte[] json) {
+    /** Makes an answer with more header lines, each with its line end. */
+    static Answer of(HttpResponseStatus status, String headers, byte[] json) {
         return new Answer(
                 new AsciiString("HTTP/1.1 " + status.code() + " " + status.reasonPhrase()
                         + "\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n" + headers

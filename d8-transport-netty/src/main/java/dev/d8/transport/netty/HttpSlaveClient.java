@@ -38,6 +38,8 @@ final class HttpSlaveClient implements SlaveClient {
     private final byte[] healthRequest;
     private final byte[] versionRequest;
     private final String executeHead;
+    private final String cancelHead;
+    private final String cancelEnd;
 
     HttpSlaveClient(
             HttpSettings settings,
@@ -54,8 +56,11 @@ final class HttpSlaveClient implements SlaveClient {
                 + "\r\nAccept: application/json\r\n";
         healthRequest = ascii("GET " + Routes.HEALTH + common + "\r\n");
         versionRequest = ascii("GET " + Routes.VERSION + common + "\r\n");
-        executeHead = "POST " + Routes.EXECUTE + common + "Authorization: Bearer "
-                + credentials.token().reveal() + "\r\nContent-Type: application/json\r\nContent-Length: ";
+        String authorization = "Authorization: Bearer " + credentials.token().reveal() + "\r\n";
+        executeHead = "POST " + Routes.EXECUTE + common + authorization
+                + "Content-Type: application/json\r\nPrefer: wait=99999\r\nIdempotency-Key: \"";
+        cancelHead = "DELETE " + Routes.TASKS + "/";
+        cancelEnd = common + authorization + "\r\n";
     }
 
     @Override
@@ -71,10 +76,18 @@ final class HttpSlaveClient implements SlaveClient {
     @Override
     public CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener) {
         byte[] body = wire.encode(invocation);
-        byte[] head = ascii(executeHead + body.length + "\r\n\r\n");
+        byte[] head = ascii(executeHead + invocation.taskId() + "\"\r\nContent-Length: " + body.length + "\r\n\r\n");
         byte[] request = Arrays.copyOf(head, head.length + body.length);
         System.arraycopy(body, 0, request, head.length, body.length);
-        return call(true, request, bytes -> wire.decodeResult(bytes, invocation));
+        CompletableFuture<TaskResult> result = call(true, request, bytes -> wire.decodeResult(bytes, invocation));
+        result.whenComplete((value, failure) -> {
+            if (result.isCancelled()) {
+                // The slave keeps a task that has an id, whoever goes. One that does not know this path ends it by
+                // itself.
+                var unused = call(false, ascii(cancelHead + invocation.taskId() + cancelEnd), bytes -> bytes);
+            }
+        });
+        return result;
     }
 
     private <T> CompletableFuture<T> call(boolean task, byte[] request, Function<byte[], T> decode) {

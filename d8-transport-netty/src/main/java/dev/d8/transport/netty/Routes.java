@@ -4,11 +4,14 @@ import dev.d8.Health;
 import dev.d8.InvalidTaskException;
 import dev.d8.NoExecutorException;
 import dev.d8.SlaveRefusedException;
-import dev.d8.TaskResult;
+import dev.d8.TaskId;
+import dev.d8.TaskIdTakenException;
+import dev.d8.TaskState;
 import dev.d8.VersionInfo;
-import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ServerSecurity;
 import dev.d8.spi.SlaveService;
+import dev.d8.spi.SlaveTasks;
+import dev.d8.spi.TaskHandle;
 import dev.d8.spi.WireFormat;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
@@ -18,9 +21,9 @@ import io.netty.handler.codec.http.HttpHeaders;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
+import io.netty.handler.codec.http.QueryStringDecoder;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -32,6 +35,9 @@ final class Routes {
     static final String HEALTH = "/api/health";
     static final String VERSION = "/api/version";
     static final String EXECUTE = "/api/execute";
+    static final String TASKS = "/api/tasks";
+    static final String TASK = TASKS + "/";
+    private static final String SLOTS = "/api/slots";
 
     static final ByteBuf CONTINUE = Unpooled.unreleasableBuffer(
             Unpooled.copiedBuffer("HTTP/1.1 100 Continue\r\n\r\n", StandardCharsets.US_ASCII)
@@ -59,10 +65,13 @@ final class Routes {
             HttpResponseStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: not understood (expected: identity)");
     private static final Answer GET_ONLY = notAllowed("GET, HEAD");
     private static final Answer POST_ONLY = notAllowed("POST");
-    private static final Answer METHOD_UNKNOWN = notAllowed("GET, HEAD, POST");
+    private static final Answer GET_OR_DELETE_ONLY = notAllowed("GET, HEAD, DELETE");
+    private static final Answer METHOD_UNKNOWN = notAllowed("GET, HEAD, POST, DELETE");
+
     private static final String BEARER = "Bearer ";
 
     private final SlaveService service;
+    private final TaskCalls calls;
     private final ServerSecurity security;
     private final WireFormat wire = WireFormat.json();
     private final int maxBody;
@@ -75,6 +84,7 @@ final class Routes {
 
     Routes(SlaveService service, ServerSecurity security, HttpSettings settings) {
         this.service = service;
+        this.calls = new TaskCalls(service);
         this.security = security;
         this.tooLarge = Answer.error(
                 HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE, "the body has more than " + settings.maxBody() + " bytes");
@@ -85,7 +95,7 @@ final class Routes {
      * Answers from a request's head.
      *
      * @param length of the body, in bytes; negative where it is not known yet
-     * @return the answer, or nothing if this is a task whose body has to be read
+     * @return the answer, or nothing if the request has to be read to its end: see {@link #call}
      */
     @Nullable
     Answer answer(HttpRequest request, long length) {
@@ -100,7 +110,18 @@ final class Routes {
             case EXECUTE -> {
                 return method.equals(HttpMethod.POST) ? turnAway(request.headers(), length) : POST_ONLY;
             }
+            case TASKS -> {
+                return service.tasks().isEmpty()
+                        ? NOT_FOUND
+                        : method.equals(HttpMethod.POST) ? turnAway(request.headers(), length) : POST_ONLY;
+            }
+            case SLOTS -> {
+                return isGet(method) ? authorized(request.headers()) ? slots() : UNAUTHORIZED : GET_ONLY;
+            }
             default -> {
+                if (request.uri().startsWith(TASK) && service.tasks().isPresent()) {
+                    return ofTask(request, service.tasks().get());
+                }
                 return method.equals(HttpMethod.TRACE) || method.equals(HttpMethod.CONNECT)
                         ? METHOD_UNKNOWN
                         : NOT_FOUND;
@@ -108,21 +129,50 @@ final class Routes {
         }
     }
 
-    /** Runs a task. The future fails where the task is turned away, also where the body makes no sense. */
-    CompletableFuture<TaskResult> execute(byte[] body) {
-        try {
-            return service.execute(wire.decodeInvocation(body), ExecutionListener.NONE);
-        } catch (RuntimeException e) {
-            return CompletableFuture.failedFuture(e);
-        }
+    /** Returns what a request asks for that {@link #answer} could not answer from its head. */
+    TaskCalls.Call call(HttpRequest request) {
+        return switch (path(request.uri())) {
+            case EXECUTE -> calls.execute(request.headers());
+            case TASKS -> calls.submit(request.headers());
+            default -> calls.watch(taskId(request), new QueryStringDecoder(request.uri()).parameters());
+        };
     }
 
-    Answer result(TaskResult result) {
+    private @Nullable Answer ofTask(HttpRequest request, SlaveTasks tasks) {
+        HttpMethod method = request.method();
+        if (!isGet(method) && !method.equals(HttpMethod.DELETE)) {
+            return GET_OR_DELETE_ONLY;
+        }
+        if (!authorized(request.headers())) {
+            return UNAUTHORIZED;
+        }
         try {
-            return Answer.ok(wire.encode(result));
+            TaskId id = taskId(request);
+            if (method.equals(HttpMethod.DELETE)) {
+                boolean ended = tasks.cancel(id);
+                return Answer.of(
+                        ended ? HttpResponseStatus.ACCEPTED : HttpResponseStatus.OK,
+                        "",
+                        wire.encode(tasks.find(id)
+                                .map(TaskHandle::state)
+                                .orElse(TaskState.of(id, TaskState.Phase.FORGOTTEN))));
+            }
+            return null;
         } catch (RuntimeException e) {
             return failure(e);
         }
+    }
+
+    private Answer slots() {
+        return service.health()
+                .slots()
+                .map(slots -> Answer.ok(wire.encode(
+                        slots, service.tasks().map(SlaveTasks::waiting).orElse(0))))
+                .orElse(NOT_FOUND);
+    }
+
+    private static TaskId taskId(HttpRequest request) {
+        return TaskId.parse(path(request.uri()).substring(TASK.length()));
     }
 
     Answer failure(Throwable failure) {
@@ -131,7 +181,7 @@ final class Routes {
         if (cause instanceof InvalidTaskException) {
             return Answer.error(HttpResponseStatus.BAD_REQUEST, message(cause));
         }
-        if (cause instanceof NoExecutorException) {
+        if (cause instanceof NoExecutorException || cause instanceof TaskIdTakenException) {
             return Answer.error(HttpResponseStatus.UNPROCESSABLE_ENTITY, message(cause));
         }
         if (cause instanceof SlaveRefusedException refused) {

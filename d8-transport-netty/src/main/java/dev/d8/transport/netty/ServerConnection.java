@@ -1,6 +1,5 @@
 package dev.d8.transport.netty;
 
-import dev.d8.TaskResult;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
@@ -62,7 +61,8 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
     private boolean headOnly;
     private boolean bodyToCome;
     private @Nullable ByteArrayOutputStream body;
-    private @Nullable CompletableFuture<TaskResult> task;
+    private TaskCalls.@Nullable Call call;
+    private @Nullable CompletableFuture<Answer> coming;
 
     ServerConnection(HttpBinding binding, StrictRequestDecoder decoder, boolean admitted) {
         this.binding = binding;
@@ -130,6 +130,7 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
             answer(ctx, answer);
             return;
         }
+        call = routes.call(request);
         phase = Phase.BODY;
         body = new ByteArrayOutputStream((int) Math.min(Math.max(length, 64), 64 << 10));
         deadline().in(settings.bodyTimeout());
@@ -140,7 +141,8 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
 
     private void content(ChannelHandlerContext ctx, HttpContent content) throws IOException {
         ByteArrayOutputStream sofar = body;
-        if (phase != Phase.BODY || sofar == null) {
+        TaskCalls.Call asked = call;
+        if (phase != Phase.BODY || sofar == null || asked == null) {
             return;
         }
         int length = content.content().readableBytes();
@@ -154,14 +156,18 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
             body = null;
             phase = Phase.RUNNING;
             deadline().never();
-            CompletableFuture<TaskResult> started = routes.execute(sofar.toByteArray());
-            task = started;
-            started.whenComplete((result, failure) -> {
+            CompletableFuture<Answer> started;
+            try {
+                started = asked.run(sofar.toByteArray());
+            } catch (RuntimeException e) {
+                started = CompletableFuture.failedFuture(e);
+            }
+            coming = started;
+            started.whenComplete((made, failure) -> {
                 if (!ctx.channel().isActive()) {
                     return;
                 }
-                // Encoded here, on the thread that ran the task: a large result must not hold up the event loop.
-                Answer answer = failure == null ? routes.result(result) : routes.failure(failure);
+                Answer answer = failure == null ? made : routes.failure(failure);
                 if (ctx.executor().inEventLoop()) {
                     answer(ctx, answer);
                 } else {
@@ -181,7 +187,11 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
         if (phase == Phase.CLOSING || !ctx.channel().isActive()) {
             return;
         }
-        task = null;
+        if (call != null && coming != null) {
+            call.answered();
+        }
+        call = null;
+        coming = null;
         body = null;
         if (bodyToCome || binding.closing()) {
             after = Answer.Connection.CLOSED;
@@ -247,7 +257,7 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
     public void channelInactive(ChannelHandlerContext ctx) {
         phase = Phase.CLOSING;
         deadline().cancel();
-        CompletableFuture<TaskResult> running = task;
+        CompletableFuture<Answer> running = coming;
         if (running != null) {
             running.cancel(true);
         }

@@ -1,0 +1,30 @@
+package dev.d8.spi;
+
+import dev.d8.TaskResult;
+import dev.d8.TaskState;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+
+/** One task that a slave keeps. Thread-safe; no method blocks. */
+public interface TaskHandle {
+
+    /** Returns how it is now. */
+    TaskState state();
+
+    /** Returns whether the slave knew it before it was submitted this time. */
+    boolean replayed();
+
+    /** Returns its result when it is there; fails like {@link SlaveService#execute}. Cancelling this leaves the task alone. */
+    CompletableFuture<TaskResult> result();
+
+    /**
+     * Waits for its end.
+     *
+     * @param patience how long at the most, zero or more
+     * @return how it is then; fails like {@link SlaveService#execute}. Cancelling it leaves the task alone
+     */
+    CompletableFuture<TaskState> await(Duration patience);
+
+    /** Tells that its caller has its result, which need not be kept for long then. */
+    void delivered();
+}

@@ -1,0 +1,345 @@
+package dev.d8.testkit;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.d8.ExecutorInfo;
+import dev.d8.InvalidTaskException;
+import dev.d8.Invocation;
+import dev.d8.Isolation;
+import dev.d8.Output;
+import dev.d8.SlaveRefusedException;
+import dev.d8.SlaveRefusedException.Reason;
+import dev.d8.TaskForgottenException;
+import dev.d8.TaskId;
+import dev.d8.TaskIdTakenException;
+import dev.d8.TaskResult;
+import dev.d8.TaskState;
+import dev.d8.TaskState.Phase;
+import dev.d8.Termination;
+import dev.d8.Termination.Status;
+import dev.d8.slave.SlaveServer;
+import dev.d8.spi.Availability;
+import dev.d8.spi.Credentials;
+import dev.d8.spi.ExecutionListener;
+import dev.d8.spi.ExecutionOutcome;
+import dev.d8.spi.Executor;
+import dev.d8.spi.ExecutorProvider;
+import dev.d8.spi.Options;
+import dev.d8.spi.ServerSecurity;
+import dev.d8.spi.SlaveClient;
+import dev.d8.spi.SlaveService;
+import dev.d8.spi.SlaveTasks;
+import dev.d8.spi.TaskHandle;
+import dev.d8.spi.Transport;
+import java.net.URI;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** What a slave keeps of tasks that have an id: what is sent twice runs once, and results wait for their callers. */
+@Timeout(60)
+class SlaveTasksTest {
+
+    private static final Duration HOUR = Duration.ofHours(1);
+
+    private final FakeTime time = new FakeTime();
+    private final Gate gate = new Gate();
+    private @Nullable SlaveService service;
+    private Optional<SlaveServer> server = Optional.empty();
+
+    @AfterEach
+    void close() {
+        gate.letGo.release(1000);
+        server.ifPresent(SlaveServer::close);
+    }
+
+    private SlaveTasks start(int slots, int queue, int results) {
+        server = Optional.of(SlaveServer.builder()
+                .bind(URI.create("memory://127.0.0.1:0"))
+                .transport(new Capture())
+                .time(time)
+                .executor(gate)
+                .executors(List.of("gate"))
+                .maxConcurrent(slots)
+                .queueCapacity(queue)
+                .keepResults(results, 1_000_000, Duration.ofHours(24))
+                .start());
+        return Objects.requireNonNull(service).tasks().orElseThrow();
+    }
+
+    private static Invocation task() {
+        return Invocation.python("print(55)").build();
+    }
+
+    private static <T> T get(CompletableFuture<T> future) throws Exception {
+        return future.get(30, TimeUnit.SECONDS);
+    }
+
+    /** Runs a task to its end; whether anybody fetches its result is another matter. */
+    private TaskHandle finished(SlaveTasks tasks, Invocation task) throws Exception {
+        TaskHandle handle = tasks.submit(task);
+        gate.letGo.release();
+        get(handle.result());
+        return handle;
+    }
+
+    @Test
+    void a_task_that_is_submitted_twice_runs_once_and_both_get_its_result() throws Exception {
+        SlaveTasks tasks = start(2, 10, 100);
+        Invocation task = task();
+        TaskHandle first = tasks.submit(task);
+        TaskHandle second = tasks.submit(task);
+        assertThat(first.replayed()).isFalse();
+        assertThat(second.replayed()).isTrue();
+        gate.letGo.release(2);
+        TaskResult result = get(first.result());
+        assertThat(get(second.result())).isSameAs(result);
+        assertThat(get(tasks.submit(task).result())).isSameAs(result);
+        assertThat(tasks.find(task.taskId()).orElseThrow().state()).isEqualTo(TaskState.done(result));
+        assertThat(gate.started).hasSize(1);
+    }
+
+    @Test
+    void an_id_that_was_used_with_another_task_is_refused() {
+        SlaveTasks tasks = start(1, 1, 100);
+        Invocation task = task();
+        tasks.submit(task);
+        Invocation other = Invocation.python("print(56)").taskId(task.taskId()).build();
+        assertThatThrownBy(() -> tasks.submit(other))
+                .isInstanceOf(TaskIdTakenException.class)
+                .hasMessageContaining(task.taskId().toString());
+    }
+
+    @Test
+    void how_far_a_task_has_come_is_known() throws Exception {
+        SlaveTasks tasks = start(1, 1, 100);
+        Invocation running = task();
+        Invocation waiting = task();
+        tasks.submit(running);
+        gate.awaitStarted();
+        TaskHandle queued = tasks.submit(waiting);
+        assertThat(tasks.waiting()).isEqualTo(1);
+        assertThat(tasks.find(running.taskId()).orElseThrow().state())
+                .isEqualTo(TaskState.of(running.taskId(), Phase.RUNNING));
+        assertThat(queued.state()).isEqualTo(TaskState.of(waiting.taskId(), Phase.QUEUED));
+        assertThat(tasks.find(TaskId.random())).isEmpty();
+    }
+
+    @Test
+    void whoever_waits_for_an_end_waits_as_long_as_they_said() throws Exception {
+        SlaveTasks tasks = start(1, 1, 100);
+        TaskHandle handle = tasks.submit(task());
+        gate.awaitStarted();
+        CompletableFuture<TaskState> patient = handle.await(Duration.ofSeconds(10));
+        CompletableFuture<TaskState> hasty = handle.await(Duration.ofSeconds(2));
+        time.advance(Duration.ofSeconds(2));
+        assertThat(get(hasty).phase()).isEqualTo(Phase.RUNNING);
+        assertThat(patient).isNotDone();
+        gate.letGo.release();
+        assertThat(get(patient).phase()).isEqualTo(Phase.DONE);
+        assertThat(get(handle.await(Duration.ZERO)).phase()).isEqualTo(Phase.DONE);
+    }
+
+    @Test
+    void whoever_gives_up_waiting_leaves_the_task_alone() throws Exception {
+        SlaveTasks tasks = start(1, 1, 100);
+        TaskHandle handle = tasks.submit(task());
+        gate.awaitStarted();
+        handle.result().cancel(true);
+        handle.await(HOUR).cancel(true);
+        gate.letGo.release();
+        assertThat(get(handle.result()).success()).isTrue();
+    }
+
+    @Test
+    void a_cancelled_task_ends_and_says_why_whether_it_runs_or_waits() throws Exception {
+        SlaveTasks tasks = start(1, 1, 100);
+        TaskHandle running = tasks.submit(task());
+        gate.awaitStarted();
+        TaskHandle waiting = tasks.submit(task());
+        for (TaskHandle handle : List.of(waiting, running)) {
+            TaskId id = handle.state().taskId();
+            assertThat(tasks.cancel(id)).isTrue();
+            TaskResult result = get(handle.result());
+            assertThat(result.termination()).isEqualTo(Termination.of(Status.CANCELLED));
+            assertThat(result.error()).isEqualTo("d8: cancelled by its caller\n");
+            assertThat(tasks.cancel(id)).as("it is over").isFalse();
+        }
+        assertThat(gate.started).hasSize(1);
+    }
+
+    @Test
+    void a_task_that_is_cancelled_before_it_comes_does_not_start() throws Exception {
+        SlaveTasks tasks = start(1, 1, 100);
+        Invocation task = task();
+        assertThat(tasks.cancel(task.taskId())).isTrue();
+        assertThat(tasks.cancel(task.taskId())).isFalse();
+        assertThat(get(tasks.submit(task).result()).termination()).isEqualTo(Termination.of(Status.CANCELLED));
+        assertThat(gate.started).isEmpty();
+    }
+
+    @Test
+    void what_was_turned_away_is_not_known_and_may_come_again() throws Exception {
+        SlaveTasks tasks = start(1, 0, 100);
+        tasks.submit(task());
+        gate.awaitStarted();
+        Invocation refused = task();
+        assertThatThrownBy(() -> tasks.submit(refused))
+                .isInstanceOfSatisfying(
+                        SlaveRefusedException.class, e -> assertThat(e.reason()).isEqualTo(Reason.QUEUE_FULL));
+        assertThat(tasks.find(refused.taskId())).isEmpty();
+        Invocation tooLong = task().toBuilder().timeout(Duration.ofDays(1)).build();
+        assertThatThrownBy(() -> tasks.submit(tooLong)).isInstanceOf(InvalidTaskException.class);
+        assertThat(tasks.find(tooLong.taskId())).isEmpty();
+    }
+
+    @Test
+    void a_result_that_was_fetched_makes_room_and_its_task_does_not_run_again() throws Exception {
+        SlaveTasks tasks = start(1, 1, 2);
+        Invocation first = task();
+        finished(tasks, first).delivered();
+        finished(tasks, task()).delivered();
+        finished(tasks, task());
+
+        TaskHandle gone = tasks.find(first.taskId()).orElseThrow();
+        assertThat(gone.state().phase()).isEqualTo(Phase.FORGOTTEN);
+        TaskHandle again = tasks.submit(first);
+        assertThat(again.state().phase()).isEqualTo(Phase.FORGOTTEN);
+        assertThatThrownBy(() -> get(again.result())).hasCauseInstanceOf(TaskForgottenException.class);
+        assertThat(tasks.cancel(first.taskId())).isFalse();
+        assertThat(gate.started).hasSize(3);
+    }
+
+    @Test
+    void a_result_that_nobody_has_fetched_is_kept_for_an_hour_rather_than_that_new_tasks_run() throws Exception {
+        SlaveTasks tasks = start(1, 1, 2);
+        Invocation first = task();
+        finished(tasks, first);
+        finished(tasks, task());
+        Invocation third = task();
+        assertThatThrownBy(() -> tasks.submit(third)).isInstanceOfSatisfying(SlaveRefusedException.class, e -> {
+            assertThat(e.reason()).isEqualTo(Reason.RESULTS_FULL);
+            assertThat(e.getMessage()).contains("fetch");
+        });
+        assertThat(tasks.find(first.taskId()).orElseThrow().state().phase()).isEqualTo(Phase.DONE);
+
+        time.advance(HOUR);
+        finished(tasks, third);
+        assertThat(tasks.find(first.taskId()).orElseThrow().state().phase()).isEqualTo(Phase.FORGOTTEN);
+    }
+
+    @Test
+    void output_is_what_fills_the_room_too() throws Exception {
+        SlaveTasks tasks = start(1, 1, 100);
+        gate.output = Output.of("x".repeat(600_000));
+        finished(tasks, task());
+        finished(tasks, task());
+        assertThatThrownBy(() -> tasks.submit(task()))
+                .isInstanceOfSatisfying(
+                        SlaveRefusedException.class, e -> assertThat(e.reason()).isEqualTo(Reason.RESULTS_FULL));
+    }
+
+    @Test
+    void results_are_kept_for_so_long_and_no_longer() throws Exception {
+        SlaveTasks tasks = start(1, 1, 100);
+        Invocation first = task();
+        finished(tasks, first);
+        time.advance(Duration.ofHours(24));
+        finished(tasks, task());
+        assertThat(tasks.find(first.taskId()).orElseThrow().state().phase()).isEqualTo(Phase.FORGOTTEN);
+    }
+
+    /** An executor whose tasks wait until the test lets them go. */
+    private static final class Gate implements ExecutorProvider, Executor {
+        final Semaphore letGo = new Semaphore(0);
+        final List<Invocation> started = new ArrayList<>();
+        private final BlockingQueue<Invocation> begun = new LinkedBlockingQueue<>();
+        volatile Output output = Output.of("55\n");
+
+        void awaitStarted() throws InterruptedException {
+            assertThat(begun.poll(30, TimeUnit.SECONDS)).isNotNull();
+        }
+
+        @Override
+        public String method() {
+            return "gate";
+        }
+
+        @Override
+        public int preference() {
+            return 1;
+        }
+
+        @Override
+        public Executor create(Options options) {
+            return this;
+        }
+
+        @Override
+        public Availability probe() {
+            return new Availability.Available("a gate", Isolation.NONE, Optional.empty());
+        }
+
+        @Override
+        public Optional<String> objection(Invocation invocation) {
+            return Optional.empty();
+        }
+
+        @Override
+        public ExecutionOutcome execute(Invocation invocation, ExecutionListener listener) throws InterruptedException {
+            synchronized (started) {
+                started.add(invocation);
+            }
+            begun.add(invocation);
+            letGo.acquire();
+            return new ExecutionOutcome(
+                    Termination.OK,
+                    output,
+                    Output.EMPTY,
+                    Optional.empty(),
+                    Duration.ZERO,
+                    Optional.empty(),
+                    new ExecutorInfo(false, List.of(), Optional.empty()),
+                    0);
+        }
+    }
+
+    /** A transport that carries nothing and shows what it was to carry. */
+    private final class Capture implements Transport {
+        @Override
+        public Binding serve(SlaveService offered, URI bind, ServerSecurity security) {
+            service = offered;
+            return new Binding() {
+                @Override
+                public URI uri() {
+                    return bind;
+                }
+
+                @Override
+                public CompletableFuture<Void> closeAsync() {
+                    return CompletableFuture.completedFuture(null);
+                }
+            };
+        }
+
+        @Override
+        public SlaveClient connect(URI slave, Credentials credentials) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public void close() {}
+    }
+}

@@ -1,0 +1,197 @@
+package dev.d8.transport.netty;
+
+import dev.d8.InvalidTaskException;
+import dev.d8.TaskForgottenException;
+import dev.d8.TaskId;
+import dev.d8.TaskResult;
+import dev.d8.TaskState;
+import dev.d8.TaskState.Phase;
+import dev.d8.spi.ExecutionListener;
+import dev.d8.spi.SlaveService;
+import dev.d8.spi.SlaveTasks;
+import dev.d8.spi.TaskHandle;
+import dev.d8.spi.WireFormat;
+import io.netty.handler.codec.http.HttpHeaders;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/** What a slave does for requests about tasks once they have come whole. Knows nothing of connections. Thread-safe. */
+final class TaskCalls {
+
+    private static final Answer UNKNOWN = Answer.error(HttpResponseStatus.NOT_FOUND, "no task of this id has come");
+    private static final String REPLAYED = "Idempotency-Replayed: true\r\n";
+
+    /** The longest that a call may wait for a task's end. */
+    private static final Duration LONGEST_WAIT = Duration.ofSeconds(60);
+
+    private static final Pattern PREFERRED_WAIT = Pattern.compile("(?:^|[,;\\s])wait=([0-9]{1,5})(?:$|[,;\\s])");
+
+    private final SlaveService service;
+    private final WireFormat wire = WireFormat.json();
+
+    TaskCalls(SlaveService service) {
+        this.service = service;
+    }
+
+    /** A request that has come whole. Used once. */
+    abstract static class Call {
+        /** The task whose result is in the answer. */
+        volatile @Nullable TaskHandle inAnswer;
+
+        /**
+         * Does what it asks for.
+         *
+         * @return the answer, made on the thread that it waits for: a large result must not hold up an event loop.
+         *     Cancelling it tells that the caller is gone
+         * @throws RuntimeException as the future fails
+         */
+        abstract CompletableFuture<Answer> run(byte[] body);
+
+        /** Tells that the caller is there to take the answer. */
+        final void answered() {
+            TaskHandle task = inAnswer;
+            if (task != null) {
+                task.delivered();
+            }
+        }
+    }
+
+    /** One whose answer is the result. A task without an id ends with its caller; one with an id is that task from now on. */
+    Call execute(HttpHeaders headers) {
+        return new Call() {
+            @Override
+            CompletableFuture<Answer> run(byte[] body) {
+                WireFormat.Call asked = wire.decodeCall(body, key(headers));
+                Optional<SlaveTasks> tasks = service.tasks();
+                if (!asked.keyed() || tasks.isEmpty()) {
+                    return answering(
+                            service.execute(asked.invocation(), ExecutionListener.NONE), result -> ok("", result));
+                }
+                TaskHandle task = tasks.get().submit(asked.invocation());
+                if (!task.replayed()) {
+                    inAnswer = task;
+                    return answering(task.result(), result -> ok("", result));
+                }
+                return answering(task.await(preferredWait(headers)), state -> {
+                    if (state.result().isEmpty()) {
+                        return state.phase() == Phase.FORGOTTEN ? gone(state) : underWay(state);
+                    }
+                    inAnswer = task;
+                    return ok(REPLAYED, state.result().get());
+                });
+            }
+        };
+    }
+
+    /** One whose answer is that the task has been taken. */
+    Call submit(HttpHeaders headers) {
+        return new Call() {
+            @Override
+            CompletableFuture<Answer> run(byte[] body) {
+                TaskHandle task = service.tasks()
+                        .orElseThrow()
+                        .submit(wire.decodeCall(body, key(headers)).invocation());
+                TaskState state = task.state();
+                if (state.phase() == Phase.FORGOTTEN) {
+                    return CompletableFuture.completedFuture(gone(state));
+                }
+                boolean over = state.result().isPresent();
+                if (over) {
+                    inAnswer = task;
+                }
+                return CompletableFuture.completedFuture(Answer.of(
+                        over ? HttpResponseStatus.OK : HttpResponseStatus.ACCEPTED,
+                        "Location: " + Routes.TASK + state.taskId() + "\r\n" + (task.replayed() ? REPLAYED : ""),
+                        wire.encode(state)));
+            }
+        };
+    }
+
+    /** One whose answer is how a task is, at once or when it is over. */
+    Call watch(TaskId id, Map<String, List<String>> query) {
+        return new Call() {
+            @Override
+            CompletableFuture<Answer> run(byte[] body) {
+                Optional<TaskHandle> found = service.tasks().orElseThrow().find(id);
+                if (found.isEmpty()) {
+                    return CompletableFuture.completedFuture(UNKNOWN);
+                }
+                return answering(found.get().await(askedWait(query)), state -> {
+                    if (state.result().isPresent()) {
+                        inAnswer = found.get();
+                    }
+                    return state.phase() == Phase.FORGOTTEN ? gone(state) : Answer.ok(wire.encode(state));
+                });
+            }
+        };
+    }
+
+    /** Giving the answer up gives up what it waits for. */
+    private static <T> CompletableFuture<Answer> answering(CompletableFuture<T> coming, Function<T, Answer> answer) {
+        CompletableFuture<Answer> future = coming.thenApply(answer);
+        var unused = future.whenComplete((made, failure) -> {
+            if (future.isCancelled()) {
+                coming.cancel(true);
+            }
+        });
+        return future;
+    }
+
+    private Answer ok(String headers, TaskResult result) {
+        return Answer.of(HttpResponseStatus.OK, headers, wire.encode(result));
+    }
+
+    private static Answer gone(TaskState state) {
+        return Answer.error(
+                HttpResponseStatus.GONE, String.valueOf(new TaskForgottenException(state.taskId()).getMessage()));
+    }
+
+    private static Answer underWay(TaskState state) {
+        return Answer.error(
+                HttpResponseStatus.CONFLICT,
+                "Location: " + Routes.TASK + state.taskId() + "\r\nRetry-After: 1\r\n",
+                "this task is under way: " + state.phase().wireName());
+    }
+
+    /** A key is a task's id, in quotation marks or without. */
+    private static Optional<TaskId> key(HttpHeaders headers) {
+        List<String> values = headers.getAll("Idempotency-Key");
+        if (values.isEmpty()) {
+            return Optional.empty();
+        }
+        if (values.size() > 1) {
+            throw new InvalidTaskException("Idempotency-Key", "more than one (expected: one)");
+        }
+        String text = values.get(0).strip();
+        boolean quoted = text.length() >= 2 && text.startsWith("\"") && text.endsWith("\"");
+        return Optional.of(TaskId.parse(quoted ? text.substring(1, text.length() - 1) : text));
+    }
+
+    /** How long a caller would rather wait than hear that its task is under way. */
+    private static Duration preferredWait(HttpHeaders headers) {
+        Matcher wait = PREFERRED_WAIT.matcher(headers.get("Prefer", ""));
+        return wait.find() ? Duration.ofSeconds(Long.parseLong(wait.group(1))) : Duration.ZERO;
+    }
+
+    private static Duration askedWait(Map<String, List<String>> query) {
+        String wait = query.getOrDefault("wait", List.of("0")).get(0);
+        try {
+            double seconds = Double.parseDouble(wait);
+            if (seconds >= 0 && seconds <= LONGEST_WAIT.toSeconds()) {
+                return Duration.ofMillis((long) (seconds * 1000));
+            }
+        } catch (NumberFormatException e) {
+            // Told below.
+        }
+        throw new InvalidTaskException(
+                "wait", "\"" + wait + "\" (expected: seconds, 0 to " + LONGEST_WAIT.toSeconds() + ")");
+    }
+}
