@@ -189,8 +189,8 @@ class StrictHttpTest {
                 Arguments.of(
                         405, "allow: POST", "post /api/execute HTTP/1.1\r\nHost: a\r\n" + Slave.AUTHORIZATION + "\r\n"),
                 Arguments.of(405, "allow: GET, HEAD", "TRACE /api/health HTTP/1.1\r\nHost: a\r\n\r\n"),
-                Arguments.of(405, "allow: GET, HEAD, POST", "TRACE /x HTTP/1.1\r\nHost: a\r\n\r\n"),
-                Arguments.of(405, "allow: GET, HEAD, POST", "CONNECT d8:80 HTTP/1.1\r\nHost: d8:80\r\n\r\n"),
+                Arguments.of(405, "allow: GET, HEAD, POST, DELETE", "TRACE /x HTTP/1.1\r\nHost: a\r\n\r\n"),
+                Arguments.of(405, "allow: GET, HEAD, POST, DELETE", "CONNECT d8:80 HTTP/1.1\r\nHost: d8:80\r\n\r\n"),
                 Arguments.of(415, "", Slave.execute("Content-Type: text/plain\r\n", TASK)),
                 Arguments.of(415, "", Slave.execute("Content-Type: application/jsonx\r\n", TASK)),
                 Arguments.of(415, "", Slave.execute("Content-Type: application/x-www-form-urlencoded\r\n", TASK)),
