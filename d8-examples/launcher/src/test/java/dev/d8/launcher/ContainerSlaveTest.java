@@ -37,7 +37,7 @@ import org.testcontainers.containers.GenericContainer;
 import org.testcontainers.lifecycle.Startables;
 
 /** Slaves in containers of the image that users get, and a master outside that loses them one way and the other. */
-@Tag("container")
+@Tag("other-runtime")
 @Timeout(180)
 class ContainerSlaveTest {
 

@@ -129,10 +129,14 @@ class EngineLifecycleTest {
     }
 
     private static boolean isEmpty(int depth) {
+        return count(depth) == 0;
+    }
+
+    private static int count(int depth) {
         try {
-            return descendants(depth).isEmpty();
+            return descendants(depth).size();
         } catch (IOException e) {
-            return false;
+            return -1;
         }
     }
 
@@ -297,6 +301,7 @@ class EngineLifecycleTest {
             await(
                     "a supervisor rests",
                     () -> registry.get("d8.python.parked").gauge().value() >= 1);
+            await("what was spawned for the other task is gone", () -> count(1) == 1);
             kill(descendants(1).get(0));
             await("it is started again", () -> count(registry, "d8.python.agent.restarts", "method", "python") == 1);
         }
