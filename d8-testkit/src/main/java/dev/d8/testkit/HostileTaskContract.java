@@ -21,6 +21,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -506,6 +507,17 @@ public abstract class HostileTaskContract {
         ExecutionOutcome gone = run(task("print('never')").workingDir(ground.toString()));
         assertThat(gone.termination()).isEqualTo(Termination.of(Status.START_FAILED));
         assertThat(gone.message().orElse("")).contains("working_dir", ground.toString());
+    }
+
+    @Test
+    void what_python_runs_while_it_starts_runs_behind_the_walls_too(@TempDir Path folder) throws Exception {
+        assumeThat(sharesDirectories()).isTrue();
+        Files.writeString(folder.resolve("sitecustomize.py"), "import os, sys; sys.seen = os.getpid(), os.getppid()");
+        ExecutionOutcome outcome =
+                run(Invocation.python("import os, sys; print(sys.seen == (os.getpid(), os.getppid()))")
+                        .env(Map.of("PYTHONPATH", folder.toRealPath().toString()))
+                        .timeout(Duration.ofSeconds(60)));
+        assertOk(outcome, "True\n");
     }
 
     @Test

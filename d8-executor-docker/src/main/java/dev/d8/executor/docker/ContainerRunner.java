@@ -92,7 +92,7 @@ final class ContainerRunner {
             Invocation inside = inside(invocation);
             AgentConversation conversation = new AgentConversation(
                     link,
-                    AgentProgram.request(inside, true),
+                    AgentProgram.request(inside),
                     inside,
                     listener,
                     time,

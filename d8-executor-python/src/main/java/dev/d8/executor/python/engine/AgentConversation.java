@@ -2,6 +2,7 @@ package dev.d8.executor.python.engine;
 
 import dev.d8.ExecutorInfo;
 import dev.d8.Invocation;
+import dev.d8.Limits;
 import dev.d8.Output;
 import dev.d8.Termination;
 import dev.d8.Termination.Status;
@@ -15,6 +16,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -167,9 +169,14 @@ public final class AgentConversation {
         }
     }
 
+    /** The agent keeps the limit, too; but an agent that lies must not fill our memory. */
     private void collect(ByteArrayOutputStream sink, Stream stream, byte[] chunk) {
-        sink.writeBytes(chunk);
-        tell(to -> to.output(stream, chunk));
+        long room = invocation.limits().outputBytes().orElse(Limits.DEFAULT_OUTPUT_BYTES) - sink.size();
+        byte[] kept = chunk.length <= room ? chunk : Arrays.copyOf(chunk, (int) Math.max(0, room));
+        if (kept.length > 0) {
+            sink.writeBytes(kept);
+            tell(to -> to.output(stream, kept));
+        }
     }
 
     private void tell(java.util.function.Consumer<ExecutionListener> notice) {
@@ -192,13 +199,17 @@ public final class AgentConversation {
         Termination termination = termination(fields, usage);
         return new ExecutionOutcome(
                 termination,
-                Output.of(stdout.toByteArray(), number(fields, "stdout_bytes")),
-                Output.of(stderr.toByteArray(), number(fields, "stderr_bytes")),
+                output(stdout, number(fields, "stdout_bytes")),
+                output(stderr, number(fields, "stderr_bytes")),
                 message(termination),
                 startup,
                 Optional.of(usage),
                 info(List.of(fields.getOrDefault("isolation", "").split(","))),
                 (int) number(fields, "leftover"));
+    }
+
+    private static Output output(ByteArrayOutputStream kept, long total) {
+        return Output.of(kept.toByteArray(), Math.max(kept.size(), total));
     }
 
     private Termination termination(Map<String, String> fields, Usage usage) {

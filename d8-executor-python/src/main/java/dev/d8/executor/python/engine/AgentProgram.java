@@ -113,10 +113,8 @@ public final class AgentProgram {
 
     /**
      * Returns the bytes that hand a task to a supervisor.
-     *
-     * @param withEnvironment whether the task's process still needs the variables that the invocation adds
      */
-    public static byte[] request(Invocation invocation, boolean withEnvironment) {
+    public static byte[] request(Invocation invocation) {
         Limits limits = invocation.limits();
         Frame.Header header = new Frame.Header();
         invocation.workingDir().ifPresent(dir -> header.put("working_dir", dir));
@@ -127,8 +125,9 @@ public final class AgentProgram {
         limits.processes().ifPresent(value -> header.put("processes", value));
         limits.fileBytes().ifPresent(value -> header.put("file_bytes", value));
         invocation.args().forEach(arg -> header.put("arg", arg));
-        if (withEnvironment) {
-            invocation.env().forEach((name, value) -> header.put("env", name + "=" + value));
+        invocation.env().forEach((name, value) -> header.put("env", name + "=" + value));
+        if (invocation.env().keySet().stream().anyMatch(PythonInterpreter::heedsAtStart)) {
+            header.put("fresh", 1);
         }
         byte[] head = header.bytes();
         byte[] program = invocation.source().getBytes(StandardCharsets.UTF_8);

@@ -16,9 +16,7 @@ import dev.d8.spi.TimeSource;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -187,8 +185,7 @@ public final class PythonEngine implements Executor {
         if (python == null) {
             return notStarted("the interpreter went away"); // Another thread's probe did not find it any more.
         }
-        if (settings.mode() != Mode.SPAWN
-                && invocation.env().keySet().stream().noneMatch(PythonInterpreter::heedsAtStart)) {
+        if (settings.mode() != Mode.SPAWN) {
             Optional<ExecutionOutcome> outcome = executeByAgent(invocation, listener, began);
             if (outcome.isPresent()) {
                 return outcome.get();
@@ -203,7 +200,7 @@ public final class PythonEngine implements Executor {
     /** Runs a task on a supervisor; nothing if none could take it, and it certainly has not started then. */
     private Optional<ExecutionOutcome> executeByAgent(Invocation invocation, ExecutionListener listener, long began)
             throws InterruptedException {
-        byte[] request = AgentProgram.request(invocation, true);
+        byte[] request = AgentProgram.request(invocation);
         for (int i = 0; i < TRIES; i++) {
             Agents current = agents;
             if (current == null) {
@@ -237,9 +234,8 @@ public final class PythonEngine implements Executor {
             PythonInterpreter python, Invocation invocation, ExecutionListener listener, long began)
             throws InterruptedException {
         metrics.coldStarts.increment();
-        Map<String, String> environment = new HashMap<>(settings.environment());
-        environment.putAll(invocation.env());
-        try (ProcessLink link = new ProcessLink(python.executable().toString(), environment, workers)) {
+        // Not with the task's variables: an interpreter that reads them while it starts runs code of the task's.
+        try (ProcessLink link = new ProcessLink(python.executable().toString(), settings.environment(), workers)) {
             spawned.add(link);
             try {
                 link.send(program.greeting(config("task").put("finalize", "full")));
@@ -247,7 +243,7 @@ public final class PythonEngine implements Executor {
                 // It ended at once; the conversation finds out and says why.
             }
             try {
-                byte[] request = AgentProgram.request(invocation, false);
+                byte[] request = AgentProgram.request(invocation);
                 return new AgentConversation(link, request, invocation, listener, time, false, List.of()).run(began);
             } finally {
                 spawned.remove(link);

@@ -19,6 +19,8 @@ ended it ends whatever is left. Supervisor and slave talk in frames, `u32 length
   to the supervisor   H header, S source, I stdin, then C to cancel; an end of file cancels too: the slave is gone
   to the slave        A started, O stdout, E stderr, X verdict; F instead of the verdict: no line of it has run
 
+Where a task sets variables that an interpreter reads while it starts, its process has a fresh interpreter take its place.
+
 Configuration, header and verdict are `name=value` pairs, each ended by NUL (like an environment block: no value can hold
 one). The verdict comes from wait4 alone; nothing that a task prints or writes can forge it.
 """
@@ -61,6 +63,9 @@ REAP = 1.0  # how often orphans are collected while a task runs
 ORDER = 3  # the descriptor over which a task's process is told what to do, right after those of the program
 HIGHEST_FD = 256  # no descriptor of ours is above it: few are ever open here
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
+# This file as we were given it, for an interpreter that takes our place, and the order that such a one is given.
+PROGRAM = getattr(sys.modules["__main__"], "p", b"")
+INHERITED = globals().get("inherited")
 ORIGINAL_ARGUMENTS = getattr(sys, "orig_argv", [""] * 3)
 LINECACHE = sys.modules.get("linecache") if sys.version_info >= (3, 13) else None
 # What a terminal, a service manager or a task sends: only the slave ends an agent or a supervisor, through its link.
@@ -986,7 +991,10 @@ def become(order, walls):
         if walls.user:
             walls.change_user()
         if end > 8 or "user_ns" in walls.names:
-            prepare(Pairs(order[8:end]), walls)
+            header = Pairs(order[8:end])
+            prepare(header, walls)
+            if "fresh" in header:
+                start_anew(order)
     except OSError as error:
         os.write(ORDER, os.fsencode(str(error)))
         os._exit(1)
@@ -997,14 +1005,50 @@ def become(order, walls):
     return order[end:]
 
 
+ANEW = """import marshal
+with open(%d,'rb') as f: p,o=f.read(%d),f.read()
+exec(marshal.loads(p[1:]) if p[:1]==b'c' else compile(p[1:],'<d8-agent>','exec'),{'__name__':'d8_agent','inherited':o})
+"""
+
+
+def start_anew(order):
+    """Has an interpreter take our place that reads the task's variables while it starts. Only here, behind the walls: what
+    they name is code of the task's."""
+    data = PROGRAM + order
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("d8")
+    else:
+        import tempfile
+
+        fd, name = tempfile.mkstemp()
+        os.unlink(name)
+    while data:
+        data = data[os.write(fd, data) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    os.dup2(fd, ORDER)
+    os.execv(sys.executable, [sys.executable, "-c", ANEW % (ORDER, len(PROGRAM))])
+
+
+def take_over():
+    """Becomes the task that our process was about to become before us; returns the source."""
+    end = 8 + int.from_bytes(INHERITED[:4], "big")
+    take_arguments(Pairs(INHERITED[8:end]))
+    sys.path[:] = TASK_PATH
+    return INHERITED[end:]
+
+
+def take_arguments(header):
+    arguments = header.get_all("arg")
+    sys.argv += arguments
+    ORIGINAL_ARGUMENTS.extend(arguments)
+
+
 def prepare(header, walls):
     walls.limit(header)
     for variable in header.get_all("env"):
         name, _, value = variable.partition("=")
         os.environ[name] = value
-    arguments = header.get_all("arg")
-    sys.argv += arguments
-    ORIGINAL_ARGUMENTS.extend(arguments)
+    take_arguments(header)
     directory = header.get("working_dir")
     if directory:
         try:
@@ -1420,6 +1464,12 @@ def _unraisable(error, about, message=None):
 def start():
     """Reads the configuration and becomes what it says. Returns in a supervisor's process only, with that."""
     global PRELOADED, KEEPS_RESOURCE, MAIN_NAMES, FAST, MODULES
+    if INHERITED is not None:
+        PRELOADED, KEEPS_RESOURCE, FAST = frozenset(), "resource" in BASE_MODULES, False
+        if not KEEPS_RESOURCE:
+            sys.modules.pop("resource", None)
+        MAIN_NAMES, MODULES = look_like_python_c(), len(BASE_MODULES)
+        return None
     head = _read_exactly(0, 5)
     config = Pairs(_read_exactly(0, int.from_bytes(head[:4], "big")))
     FAST = config.get("finalize") != "full"
@@ -1471,13 +1521,14 @@ def preload(names):
     return frozenset(sys.modules) - before
 
 
-supervisor = start()
-gc.collect()
-gc.freeze()
-order = supervisor.serve()  # returns in a process that a task shall have
+supervisor, order = start(), None
+if supervisor:
+    gc.collect()
+    gc.freeze()
+    order = supervisor.serve()  # returns in a process that a task shall have
 names, code, status = None, None, 0
 try:
-    source = become(order, supervisor.walls)
+    source = become(order, supervisor.walls) if supervisor else take_over()
     names = new_main()
     code = compile_task(source)
     exec(code, names)

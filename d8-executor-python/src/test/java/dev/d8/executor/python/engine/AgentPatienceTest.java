@@ -45,7 +45,7 @@ class AgentPatienceTest {
         Invocation task = Invocation.python("print('x' * 10_000_000)")
                 .timeout(Duration.ofSeconds(1))
                 .build();
-        process.getOutputStream().write(AgentProgram.request(task, false));
+        process.getOutputStream().write(AgentProgram.request(task));
         process.getOutputStream().flush();
         assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
         assertThat(process.exitValue()).isZero();
