@@ -184,7 +184,7 @@ final class ContainerLink implements AgentLink, ResultCallback<com.github.docker
         return last.isEmpty() ? trouble.orElse("its container ended or was removed from outside") : last;
     }
 
-    /** Detaches and has the container removed; {@link #removed} tells when it is. docker-java calls this, too. */
+    /** Detaches and has the container removed; {@link #removed} tells when it is. */
     @Override
     public void close() {
         synchronized (this) {
