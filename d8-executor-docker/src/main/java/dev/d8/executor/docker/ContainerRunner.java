@@ -6,6 +6,7 @@ import dev.d8.Limits;
 import dev.d8.Termination.Status;
 import dev.d8.executor.python.engine.AgentConversation;
 import dev.d8.executor.python.engine.AgentProgram;
+import dev.d8.executor.python.engine.Frame;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ExecutionOutcome;
 import dev.d8.spi.TimeSource;
@@ -89,10 +90,12 @@ final class ContainerRunner {
             throws InterruptedException {
         LOG.debug("task {}: in container {}", invocation.taskId(), link.container());
         try (link) {
-            Invocation inside = inside(invocation);
+            Invocation inside = inside(shape, invocation);
+            Frame.Header header = new Frame.Header();
+            shape.mount().ifPresent(mount -> header.put("working_dir_is", mount.is()));
             AgentConversation conversation = new AgentConversation(
                     link,
-                    AgentProgram.request(inside),
+                    AgentProgram.request(inside, header),
                     inside,
                     listener,
                     time,
@@ -111,10 +114,11 @@ final class ContainerRunner {
     }
 
     /** Memory and processes are limited from outside: inside, they would hit the agent's child a second time, harder. */
-    private static Invocation inside(Invocation invocation) {
+    private static Invocation inside(Shape shape, Invocation invocation) {
         Limits limits = invocation.limits();
-        return invocation.toBuilder()
-                .limits(new Limits(
+        Invocation.Builder inside = invocation.toBuilder();
+        shape.mount().ifPresent(mount -> inside.workingDir(mount.target().toString()));
+        return inside.limits(new Limits(
                         OptionalLong.empty(),
                         limits.cpuTime(),
                         OptionalLong.empty(),

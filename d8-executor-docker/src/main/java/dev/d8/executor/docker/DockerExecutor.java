@@ -26,11 +26,12 @@ import org.slf4j.LoggerFactory;
  * cannot apply is missing from {@link ExecutorInfo#isolation}.
  *
  * <p>Containers are made ahead of tasks, each for one task: a task waits for none while {@code docker.pool} has one of its
- * shape, that is its image, limits and mount. {@link ExecutorInfo#warm} tells.
+ * shape, that is its image and limits; one with a {@code working_dir} always waits. {@link ExecutorInfo#warm} tells.
  *
- * <p>A task's {@code working_dir} is a directory of the slave that is bind-mounted, read-only, at the same path, and only
- * below a root that the slave's owner listed; without one the task starts in {@code /tmp}. A task's memory and process
- * limits take the place of the defaults below; limits on CPU time and file size are kept by the agent inside.
+ * <p>A task's {@code working_dir} is a directory of the slave that is mounted at the same path, read-only unless it lies in
+ * {@code docker.writable_mounts}, and only below a root that the slave's owner listed; without one the task starts in
+ * {@code /tmp}. A task's memory and process limits take the place of the defaults below; limits on CPU time and file size
+ * are kept by the agent inside.
  *
  * <p>Images are never pulled: a task must not wait for a registry, nor run what a tag means today.
  *

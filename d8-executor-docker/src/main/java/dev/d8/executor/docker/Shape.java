@@ -35,8 +35,11 @@ record Shape(
                 Map.copyOf(environment));
     }
 
-    /** Returns whether this is worth keeping ready: what one task alone asks for comes too late. */
+    /**
+     * Returns whether this is worth keeping ready: what one task alone asks for comes too late, and a directory may be
+     * another one, or closed, by the time at which the next task asks for its path.
+     */
     boolean common() {
-        return environment.isEmpty();
+        return environment.isEmpty() && mount.isEmpty();
     }
 }

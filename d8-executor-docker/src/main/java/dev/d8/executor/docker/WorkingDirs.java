@@ -2,12 +2,17 @@ package dev.d8.executor.docker;
 
 import java.io.IOException;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /** Decides which directories of the slave a task may see: those below the roots of {@code docker.mounts}. */
@@ -28,8 +33,12 @@ final class WorkingDirs {
      * @param source where it really is, with no link on the way
      * @param target where the task finds it: where it asked for it
      * @param writable whether the task may change what is in it
+     * @param is which directory it is, whatever its path comes to mean: {@code DEVICE:INODE}
      */
-    record Mount(Path source, Path target, boolean writable) {}
+    record Mount(Path source, Path target, boolean writable, String is) {}
+
+    /** How a space, a line's end and such stand in a mountinfo. */
+    private static final Pattern OCTAL = Pattern.compile("\\\\([0-7]{3})");
 
     private final List<Path> roots;
     private final List<Path> writable;
@@ -93,7 +102,42 @@ final class WorkingDirs {
         if (holdsSocket(real, engine)) {
             throw refused(workingDir, "holds the Docker socket, which no task may reach");
         }
-        return new Mount(real, asked, writable.stream().anyMatch(root -> real.startsWith(realRoot(root))));
+        boolean changeable = writable.stream().anyMatch(root -> real.startsWith(realRoot(root)));
+        try {
+            Optional<Path> below = changeable ? Optional.empty() : mountBelow(real, mounts());
+            if (below.isPresent()) {
+                throw refused(
+                        workingDir,
+                        below.get()
+                                + " below it is a mount of its own, which tasks could write to: before 25.0 an engine"
+                                + " makes only the upper one read-only. Ask for one of them alone");
+            }
+            return new Mount(real, asked, changeable, identity(real));
+        } catch (IOException e) {
+            throw refused(workingDir, "cannot be read: " + e.getMessage());
+        }
+    }
+
+    /** Returns which directory a path means now. */
+    static String identity(Path directory) throws IOException {
+        Map<String, Object> is = Files.readAttributes(directory, "unix:dev,ino", LinkOption.NOFOLLOW_LINKS);
+        return is.get("dev") + ":" + is.get("ino");
+    }
+
+    private static String mounts() throws IOException {
+        Path file = Path.of("/proc/self/mountinfo");
+        return Files.exists(file) ? new String(Files.readAllBytes(file), StandardCharsets.UTF_8) : "";
+    }
+
+    /** Returns a mount that lies below a directory, of those in a {@code mountinfo}: proc(5). */
+    static Optional<Path> mountBelow(Path directory, String mountinfo) {
+        return mountinfo
+                .lines()
+                .map(line -> Path.of(OCTAL.matcher(line.split(" ", -1)[4])
+                        .replaceAll(code ->
+                                Matcher.quoteReplacement(String.valueOf((char) Integer.parseInt(code.group(1), 8))))))
+                .filter(point -> point.startsWith(directory) && !point.equals(directory))
+                .findFirst();
     }
 
     private static boolean holdsSocket(Path directory, URI engine) {

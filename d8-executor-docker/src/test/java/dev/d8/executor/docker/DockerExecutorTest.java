@@ -9,10 +9,13 @@ import dev.d8.Invocation;
 import dev.d8.Limits;
 import dev.d8.Termination;
 import dev.d8.Termination.Status;
+import dev.d8.executor.python.engine.AgentProgram;
 import dev.d8.spi.Availability.Available;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ExecutionOutcome;
+import dev.d8.spi.TimeSource;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -20,6 +23,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -339,6 +343,55 @@ class DockerExecutorTest {
 
         assertThat(outcome.termination().status()).isEqualTo(Status.START_FAILED);
         assertThat(outcome.message()).get().asString().contains("leads to " + outside.toRealPath(), "docker.mounts");
+    }
+
+    @Test
+    void a_directory_by_a_roundabout_name_is_entered_where_it_is_mounted() throws Exception {
+        Path dir = Files.createDirectory(open.resolve("around"));
+
+        ExecutionOutcome outcome = run(Invocation.python("import os\nprint(os.getcwd())")
+                .workingDir(open + "/around/../around/.")
+                .build());
+
+        assertThat(outcome.stdout().text()).isEqualTo(dir + "\n");
+    }
+
+    @Test
+    void a_directory_that_is_swapped_for_a_link_after_the_look_at_it_is_seen_by_no_task(@TempDir Path outside)
+            throws Exception {
+        Path dir = Files.createDirectory(open.resolve("swapped"));
+        WorkingDirs.Mount mount =
+                new WorkingDirs(List.of(open), List.of()).admit(dir.toString(), URI.create(TestEngine.host()));
+        Files.move(dir, open.resolve("moved"));
+        Files.createSymbolicLink(dir, outside);
+        Files.setPosixFilePermissions(outside, PosixFilePermissions.fromString("rwxr-xr-x"));
+        DockerSettings settings = TestEngine.settings(Map.of());
+        ExecutorService workers = Executors.newCachedThreadPool();
+        try (DockerClients clients = DockerClients.of(Optional.of(TestEngine.host()));
+                TimeSource time = TimeSource.system();
+                Containers containers = new Containers(settings, SLAVE, workers)) {
+            Shape shape = Shape.of(
+                    settings,
+                    new Image(TestEngine.image(), "", AgentProgram.source()),
+                    Invocation.python("").build(),
+                    Optional.of(mount));
+
+            ExecutionOutcome outcome = new ContainerRunner(containers, settings, time, workers)
+                    .runCold(
+                            TestEngine.ready(clients),
+                            shape,
+                            Invocation.python("print('never')")
+                                    .workingDir(dir.toString())
+                                    .build(),
+                            ExecutionListener.NONE,
+                            time.nanoTime());
+
+            assertThat(outcome.termination()).isEqualTo(Termination.of(Status.START_FAILED));
+            assertThat(outcome.message()).get().asString().contains("working_dir: " + dir, "changed while");
+            assertThat(outcome.stdout().text()).isEmpty();
+        } finally {
+            workers.shutdownNow();
+        }
     }
 
     @Test

@@ -10,11 +10,14 @@ import dev.d8.spi.Availability.Unavailable;
 import dev.d8.spi.Executor;
 import dev.d8.spi.Options;
 import io.micrometer.core.instrument.MeterRegistry;
+import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Assumptions;
 
 /**
@@ -29,11 +32,9 @@ final class TestEngine {
         return Optional.ofNullable(System.getenv("D8_DOCKER_IMAGE")).orElse("d8/python:3.11");
     }
 
-    /** Returns an executor that is available. */
+    /** Returns an executor that is available, with a mark of its own. */
     static DockerExecutor executor(Map<String, String> options) {
-        Map<String, String> all = new HashMap<>(Map.of("image", image()));
-        all.putAll(options);
-        DockerExecutor executor = new DockerExecutor(DockerSettings.of(Options.of(all)));
+        DockerExecutor executor = new DockerExecutor(settings(options));
         require(executor);
         return executor;
     }
@@ -67,10 +68,11 @@ final class TestEngine {
     /** Probes until the answer is of a kind. */
     static Availability awaited(Executor executor, Class<?> kind) {
         long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
-        Availability answer;
-        do {
+        Availability answer = executor.probe();
+        while (!kind.isInstance(answer) && System.nanoTime() < until) {
+            pause();
             answer = executor.probe();
-        } while (!kind.isInstance(answer) && System.nanoTime() < until);
+        }
         return answer;
     }
 
@@ -88,6 +90,18 @@ final class TestEngine {
         return DockerClients.of(Optional.of(host())).control();
     }
 
+    static DockerSettings settings(Map<String, String> options) {
+        Map<String, String> all = new HashMap<>(Map.of("image", image(), "slave_id", "test-" + UUID.randomUUID()));
+        all.putAll(options);
+        return DockerSettings.of(Options.of(all));
+    }
+
+    /** Returns the engine as a look finds it, for what an executor is made of. */
+    static ReadyEngine ready(DockerClients clients) {
+        return new ReadyEngine(
+                clients.host(), clients.control(), clients.streams(), List.of(), new HostsFile(), Instant.now());
+    }
+
     static List<Container> containersOf(DockerClient client, String slave) {
         return client.listContainersCmd()
                 .withShowAll(true)
@@ -102,17 +116,22 @@ final class TestEngine {
             if (System.nanoTime() > until) {
                 fail("the pool does not fill");
             }
-            Thread.onSpinWait();
+            pause();
         }
+    }
+
+    private static void pause() {
+        LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(10));
     }
 
     /** Waits until a slave has as many containers; the engine removes them in its own time. */
     static List<Container> awaitContainers(DockerClient client, String slave, int count) {
         long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
-        List<Container> found;
-        do {
+        List<Container> found = containersOf(client, slave);
+        while (found.size() != count && System.nanoTime() < until) {
+            pause();
             found = containersOf(client, slave);
-        } while (found.size() != count && System.nanoTime() < until);
+        }
         return found;
     }
 }

@@ -36,11 +36,15 @@ class WorkingDirsTest {
                 .hasMessageContainingAll(words);
     }
 
+    private static WorkingDirs.Mount mount(Path source, Path target, boolean writable) throws IOException {
+        return new WorkingDirs.Mount(source, target, writable, WorkingDirs.identity(source));
+    }
+
     @Test
     void a_root_and_what_is_below_are_admitted() throws Exception {
         Path below = Files.createDirectories(root.resolve("a/b"));
 
-        assertThat(dirs.admit(below.toString(), LOCAL)).isEqualTo(new WorkingDirs.Mount(below, below, false));
+        assertThat(dirs.admit(below.toString(), LOCAL)).isEqualTo(mount(below, below, false));
         assertThat(dirs.admit(root.toString(), LOCAL).source()).isEqualTo(root);
     }
 
@@ -49,7 +53,7 @@ class WorkingDirsTest {
         Path target = Files.createDirectory(root.resolve("v2"));
         Path link = Files.createSymbolicLink(root.resolve("current"), target);
 
-        assertThat(dirs.admit(link.toString(), LOCAL)).isEqualTo(new WorkingDirs.Mount(target, link, false));
+        assertThat(dirs.admit(link.toString(), LOCAL)).isEqualTo(mount(target, link, false));
     }
 
     @Test
@@ -102,7 +106,7 @@ class WorkingDirsTest {
         Path writable = Files.createDirectories(temp.resolve("scratch/job"));
         WorkingDirs both = new WorkingDirs(List.of(root), List.of(writable.getParent()));
 
-        assertThat(both.admit(writable.toString(), LOCAL)).isEqualTo(new WorkingDirs.Mount(writable, writable, true));
+        assertThat(both.admit(writable.toString(), LOCAL)).isEqualTo(mount(writable, writable, true));
         assertThat(both.admit(root.toString(), LOCAL).writable()).isFalse();
     }
 
@@ -117,5 +121,41 @@ class WorkingDirsTest {
                 Files.writeString(Files.createDirectory(root.resolve("run")).resolve("docker.sock"), "");
 
         refused(dirs, root, URI.create("unix://" + socket), "Docker socket");
+    }
+
+    @Test
+    void a_path_that_comes_to_mean_another_directory_is_another_mount() throws Exception {
+        Path path = Files.createDirectory(root.resolve("job"));
+        WorkingDirs.Mount before = dirs.admit(path.toString(), LOCAL);
+        Files.move(path, root.resolve("old")); // Removed, its number might be used again.
+        Files.createDirectory(path);
+
+        assertThat(dirs.admit(path.toString(), LOCAL)).isNotEqualTo(before);
+    }
+
+    @Test
+    void dots_are_mounted_where_they_lead_to() throws Exception {
+        Path below = Files.createDirectories(root.resolve("a/b"));
+
+        assertThat(dirs.admit(root + "/a/../a/./b", LOCAL)).isEqualTo(mount(below, below, false));
+    }
+
+    @Test
+    void a_directory_with_mounts_below_it_is_refused_unless_it_may_be_written_anyway() throws Exception {
+        Path dev = Path.of("/dev"); // Has /dev/shm or /dev/pts wherever there is a /proc.
+
+        refused(new WorkingDirs(List.of(dev), List.of()), dev, LOCAL, "below it is a mount of its own");
+        assertThat(new WorkingDirs(List.of(), List.of(dev)).admit("/dev", LOCAL).writable())
+                .isTrue();
+    }
+
+    @Test
+    void mounts_are_found_whatever_their_names() {
+        String mountinfo =
+                "25 1 0:22 / / rw - ext4 /dev/vda rw\n30 25 0:23 / /srv/a\\040b/c rw shared:1 - tmpfs tmpfs rw\n";
+
+        assertThat(WorkingDirs.mountBelow(Path.of("/srv/a b"), mountinfo)).contains(Path.of("/srv/a b/c"));
+        assertThat(WorkingDirs.mountBelow(Path.of("/srv/a b/c"), mountinfo)).isEmpty();
+        assertThat(WorkingDirs.mountBelow(Path.of("/srv/a"), mountinfo)).isEmpty();
     }
 }

@@ -111,12 +111,18 @@ public final class AgentProgram {
                 .array();
     }
 
-    /**
-     * Returns the bytes that hand a task to a supervisor.
-     */
+    /** Returns the bytes that hand a task to a supervisor. */
     public static byte[] request(Invocation invocation) {
+        return request(invocation, new Frame.Header());
+    }
+
+    /**
+     * Returns the same with more to say than an invocation does.
+     *
+     * @param header pairs that {@code agent.py} knows; the invocation's are added
+     */
+    public static byte[] request(Invocation invocation, Frame.Header header) {
         Limits limits = invocation.limits();
-        Frame.Header header = new Frame.Header();
         invocation.workingDir().ifPresent(dir -> header.put("working_dir", dir));
         limits.memoryBytes().ifPresent(value -> header.put("memory_bytes", value));
         limits.cpuTime()

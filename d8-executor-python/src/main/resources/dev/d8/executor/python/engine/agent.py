@@ -932,11 +932,15 @@ class Supervisor:
             here = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
             try:
                 os.chdir(directory)
+                entered = os.stat(".")
                 os.fchdir(here)
             except OSError as error:
                 return "working_dir: %s: %s" % (directory, error.strerror)
             finally:
                 os.close(here)
+            # Whoever mounted it by its name may have followed a link that came later than the look at where it leads.
+            if task.header.get("working_dir_is", None) not in (None, "%d:%d" % (entered.st_dev, entered.st_ino)):
+                return "working_dir: %s: changed while it was mounted, or is not the slave's" % directory
         return self.walls.raise_for(task.header)
 
     def _watch(self, parked, task):
