@@ -27,7 +27,7 @@ final class ContainerRunner {
     private static final Logger LOG = LoggerFactory.getLogger(ContainerRunner.class);
 
     /** A busy engine on a small machine takes seconds. */
-    private static final long START_SECONDS = 60;
+    static final long START_SECONDS = 60;
 
     private static final long REMOVE_SECONDS = 10;
 

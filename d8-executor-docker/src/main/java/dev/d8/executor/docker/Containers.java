@@ -5,6 +5,7 @@ import com.github.dockerjava.api.exception.ConflictException;
 import com.github.dockerjava.api.exception.NotFoundException;
 import com.github.dockerjava.api.model.Capability;
 import com.github.dockerjava.api.model.Container;
+import com.github.dockerjava.api.model.HealthCheck;
 import com.github.dockerjava.api.model.HostConfig;
 import com.github.dockerjava.api.model.LogConfig;
 import com.github.dockerjava.api.model.Mount;
@@ -18,6 +19,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -28,6 +31,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -154,6 +158,7 @@ final class Containers implements AutoCloseable {
                     .withStdinOpen(true)
                     .withStdInOnce(true)
                     .withNetworkDisabled(hosts.isPresent())
+                    .withHealthcheck(new HealthCheck().withTest(List.of("NONE")))
                     .withHostConfig(walls(engine, shape, hosts))
                     .exec()
                     .getId();
@@ -173,7 +178,7 @@ final class Containers implements AutoCloseable {
                 .withPidsLimit(shape.processes() + OUR_PROCESSES)
                 .withMemory(shape.memoryBytes())
                 .withMemorySwap(shape.memoryBytes())
-                .withTmpFs(Map.of("/tmp", "rw,noexec,nosuid,nodev,mode=1777,size=" + settings.tmpBytes()))
+                .withTmpFs(writable(shape))
                 .withUlimits(List.of(new Ulimit("core", 0L, 0L), new Ulimit("nofile", 1024L, 4096L)))
                 .withLogConfig(new LogConfig(LogConfig.LoggingType.NONE))
                 .withIpcMode("private")
@@ -189,6 +194,15 @@ final class Containers implements AutoCloseable {
                                 .withReadOnly(!directory.writable())));
         host.withMounts(mounts);
         return host;
+    }
+
+    /** Returns what can be written to: in memory, so that it counts as the task's and is gone with it. */
+    private Map<String, String> writable(Shape shape) {
+        Set<String> paths = new TreeSet<>(shape.image().volumes()); // Else the engine makes volumes on its disk.
+        shape.mount().ifPresent(mount -> paths.remove(mount.target().toString()));
+        paths.add("/tmp");
+        String options = "rw,noexec,nosuid,nodev,mode=1777,size=" + settings.tmpBytes();
+        return paths.stream().collect(Collectors.toMap(path -> path, path -> options));
     }
 
     private static Mount bind(String source, String target) {

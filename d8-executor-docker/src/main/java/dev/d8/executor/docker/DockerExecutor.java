@@ -21,8 +21,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>The container has no network, a read-only root, no capabilities, no way to gain privileges, the engine's default
  * seccomp profile, an unprivileged user, and limits on memory (swap included), CPU and processes. It can write to
- * {@code /tmp} and {@code /dev/shm} only, which lie in memory, count as the task's and hold nothing executable. It is never
- * privileged, never shares a namespace with the host and never sees the Docker socket. What the engine of this machine
+ * {@code /tmp}, {@code /dev/shm} and its image's volumes only, which lie in memory, count as the task's and hold nothing
+ * executable. It is never privileged, never shares a namespace with the host and never sees the Docker socket. What the engine of this machine
  * cannot apply is missing from {@link ExecutorInfo#isolation}.
  *
  * <p>Containers are made ahead of tasks, each for one task: a task waits for none while {@code docker.pool} has one of its
@@ -43,7 +43,7 @@ import org.slf4j.LoggerFactory;
  * <tr><td>{@code docker.host}</td><td>{@code DOCKER_HOST}, else the current Docker context, else the first socket of
  * Docker, rootless Docker or Podman that exists</td><td>the engine, 20.10 or later: {@code unix://PATH} or {@code tcp://HOST:PORT}</td></tr>
  * <tr><td>{@code docker.image}</td><td>{@code python:3-slim}</td><td>an image on the engine's machine with a
- * {@code python3}, 3.9 or later, on its PATH</td></tr>
+ * {@code python3}, 3.9 or later, with {@code ctypes}, on its PATH</td></tr>
  * <tr><td>{@code docker.images}</td><td>none</td><td>comma-separated images beside that one which a task may ask for by its
  * field {@code image}</td></tr>
  * <tr><td>{@code docker.cpus}</td><td>1.0</td><td>cores, 0.01 or more</td></tr>
@@ -95,7 +95,7 @@ public final class DockerExecutor implements Executor {
         containers = new Containers(settings, identity.id(), workers);
         runner = new ContainerRunner(containers, settings, time, workers);
         pool = new ContainerPool(settings.pool(), containers::open, time, workers);
-        images = new Images(settings, runner, time);
+        images = new Images(settings, runner, time, workers);
         engine = new DockerEngine(settings, containers, images, pool, time, workers);
         workingDirs = new WorkingDirs(settings.mounts(), settings.writableMounts());
         warnOfWhatIsWidened();

@@ -27,7 +27,7 @@ class ContainerPoolTest {
 
     private static final Duration IDLE = Duration.ofMinutes(10);
 
-    private final Image image = new Image("sha256:1", "3.11.2", AgentProgram.source());
+    private final Image image = new Image("sha256:1", List.of(), "3.11.2", AgentProgram.source());
     private final Shape usual = shape(image, 512);
     private final Shape small = shape(image, 64);
 
@@ -241,7 +241,7 @@ class ContainerPoolTest {
         ContainerPool pool = pool(2, 2);
         pool.serve(engine, usual);
         work();
-        Shape newer = shape(new Image("sha256:2", "3.12.0", AgentProgram.source()), 512);
+        Shape newer = shape(new Image("sha256:2", List.of(), "3.12.0", AgentProgram.source()), 512);
         pool.serve(engine, newer);
         work();
         assertThat(ended).hasSize(2);

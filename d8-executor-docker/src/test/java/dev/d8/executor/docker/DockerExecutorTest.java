@@ -372,7 +372,7 @@ class DockerExecutorTest {
                 Containers containers = new Containers(settings, SLAVE, workers)) {
             Shape shape = Shape.of(
                     settings,
-                    new Image(TestEngine.image(), "", AgentProgram.source()),
+                    new Image(TestEngine.image(), List.of(), "", AgentProgram.source()),
                     Invocation.python("").build(),
                     Optional.of(mount));
 
