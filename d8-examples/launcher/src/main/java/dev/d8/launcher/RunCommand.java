@@ -17,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -99,7 +100,14 @@ final class RunCommand implements Callable<Integer> {
             if (registered.status() != SlaveStatus.ALIVE) {
                 throw Answers.unusable(registered, slave);
             }
-            return report(Answers.await(manager.execute("slave", task)));
+            CompletableFuture<TaskResult> result = manager.execute("slave", task);
+            Runnable hangUp = manager::close;
+            Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+                if (result.cancel(true)) { // Ctrl-C: the slave would keep a task that has an id.
+                    hangUp.run();
+                }
+            }));
+            return report(Answers.await(result));
         }
     }
 

@@ -78,7 +78,7 @@ final class SlaveCommand implements Callable<Integer> {
             names = "--abandoned",
             paramLabel = "end|finish",
             defaultValue = "end",
-            description = "what becomes of a task whose caller is gone (default: ${DEFAULT-VALUE})")
+            description = "what becomes of a task without an id whose caller is gone (default: ${DEFAULT-VALUE})")
     private Abandoned abandoned = Abandoned.end;
 
     /** What becomes of a task whose caller is gone; spelled as people type it. */

@@ -4,6 +4,7 @@ import static dev.d8.launcher.Cli.TOKEN;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.d8.launcher.Cli.Ended;
+import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.InetAddress;
@@ -196,44 +197,77 @@ class SlaveProcessTest {
         assertThat(open.err()).contains("others can read").contains("chmod 600").doesNotContain(TOKEN);
     }
 
-    /**
-     * Writes a request, waits until its task has started a child, and returns that. The task knows its child by another
-     * number where it has a namespace of its own, so it is found by an argument.
-     */
-    private ProcessHandle startTask(Socket client, String name) throws Exception {
-        Path started = Files.createDirectory(folder.resolve(name));
-        String mark = "100." + System.nanoTime();
-        try (WatchService watch = started.getFileSystem().newWatchService()) {
-            started.register(watch, StandardWatchEventKinds.ENTRY_CREATE);
-            String body = "{\"command\":\"import os,subprocess\\np=subprocess.Popen(['sleep','" + mark + "'])\\n"
-                    + "open('" + started.resolve("yes") + "','w').close()\\nprint(p.wait())\"}";
+    /** A task that starts a child, says so by a file, and waits for it. */
+    private static final class Parent {
+        private final Path started;
+        private final String mark = "100." + System.nanoTime();
+
+        Parent(String name) throws IOException {
+            started = Files.createDirectory(folder.resolve(name));
+        }
+
+        String program(String newline) {
+            return String.join(
+                    newline,
+                    "import os,subprocess",
+                    "p=subprocess.Popen(['sleep','" + mark + "'])",
+                    "open('" + started.resolve("yes") + "','w').close()",
+                    "print(p.wait())");
+        }
+
+        /** Sends it as a plain request that gives it no id. */
+        void send(Socket client) throws IOException {
+            String body = "{\"command\":\"" + program("\\n") + "\"}";
             OutputStream out = client.getOutputStream();
             out.write(("POST /api/execute HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + TOKEN
                             + "\r\nContent-Type: application/json\r\nContent-Length: " + body.length() + "\r\n\r\n"
                             + body)
                     .getBytes(StandardCharsets.US_ASCII));
             out.flush();
-            while (!Files.exists(started.resolve("yes"))) {
-                assertThat(watch.poll(60, TimeUnit.SECONDS))
-                        .as("the task starts")
-                        .isNotNull()
-                        .satisfies(key -> key.reset());
-            }
         }
-        return ProcessHandle.allProcesses()
-                .filter(process -> process.info()
-                        .arguments()
-                        .filter(arguments -> List.of(arguments).contains(mark))
-                        .isPresent())
-                .findFirst()
-                .orElseThrow();
+
+        /**
+         * Waits for the child. The task knows it by another number where it has a namespace of its own, so it is found by
+         * an argument.
+         */
+        ProcessHandle child() throws Exception {
+            try (WatchService watch = started.getFileSystem().newWatchService()) {
+                started.register(watch, StandardWatchEventKinds.ENTRY_CREATE);
+                while (!Files.exists(started.resolve("yes"))) {
+                    assertThat(watch.poll(60, TimeUnit.SECONDS))
+                            .as("the task starts")
+                            .isNotNull()
+                            .satisfies(key -> key.reset());
+                }
+            }
+            return ProcessHandle.allProcesses()
+                    .filter(process -> process.info()
+                            .arguments()
+                            .filter(arguments -> List.of(arguments).equals(List.of(mark)))
+                            .isPresent())
+                    .findFirst()
+                    .orElseThrow();
+        }
+    }
+
+    @Test
+    void whoever_stops_d8_run_stops_its_task() throws Exception {
+        Parent task = new Parent("interrupted");
+        try (Cli.Running run =
+                new Cli.Running(Cli.start(ENVIRONMENT, folder, "run", "--slave", address, task.program("\n")))) {
+            ProcessHandle child = task.child();
+            run.terminate();
+            child.onExit().orTimeout(60, TimeUnit.SECONDS).join();
+        }
     }
 
     @Test
     void a_client_that_goes_away_takes_its_task_and_the_tasks_children_along() throws Exception {
         ProcessHandle child;
         try (Socket client = new Socket(InetAddress.getLoopbackAddress(), port)) {
-            child = startTask(client, "client-gone");
+            Parent task = new Parent("client-gone");
+            task.send(client);
+            child = task.child();
         }
         child.onExit().orTimeout(60, TimeUnit.SECONDS).join();
         assertThat(d8("run", "--slave", address, "print('well')").out()).isEqualTo("well\n");
@@ -261,7 +295,9 @@ class SlaveProcessTest {
                 Socket client = new Socket(
                         InetAddress.getLoopbackAddress(),
                         URI.create(dying.await("listening on ")).getPort())) {
-            child = startTask(client, "slave-killed");
+            Parent task = new Parent("slave-killed");
+            task.send(client);
+            child = task.child();
             dying.process.destroyForcibly();
         }
         child.onExit().orTimeout(10, TimeUnit.SECONDS).join(); // It is promised two, on a machine that is not busy.
@@ -270,7 +306,9 @@ class SlaveProcessTest {
     @Test
     void a_child_that_is_killed_is_the_tasks_own_affair() throws Exception {
         try (Socket client = new Socket(InetAddress.getLoopbackAddress(), port)) {
-            startTask(client, "child-killed").destroyForcibly();
+            Parent task = new Parent("child-killed");
+            task.send(client);
+            task.child().destroyForcibly();
             InputStream in = client.getInputStream();
             StringBuilder answer = new StringBuilder();
             byte[] chunk = new byte[4096];

@@ -16,9 +16,12 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Properties;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
@@ -30,6 +33,9 @@ import java.util.function.Function;
  */
 final class HttpSlaveClient implements SlaveClient {
 
+    private static final int GOODBYE_SECONDS = 2;
+
+    private final Set<CompletableFuture<byte[]>> cancels = ConcurrentHashMap.newKeySet();
     private final HttpAddress slave;
     private final EventLoop loop;
     private final ConnectionPool pool;
@@ -84,7 +90,10 @@ final class HttpSlaveClient implements SlaveClient {
             if (result.isCancelled()) {
                 // The slave keeps a task that has an id, whoever goes. One that does not know this path ends it by
                 // itself.
-                var unused = call(false, ascii(cancelHead + invocation.taskId() + cancelEnd), bytes -> bytes);
+                CompletableFuture<byte[]> cancel =
+                        call(false, ascii(cancelHead + invocation.taskId() + cancelEnd), bytes -> bytes);
+                cancels.add(cancel);
+                cancel.whenComplete((answer, error) -> cancels.remove(cancel));
             }
         });
         return result;
@@ -108,9 +117,16 @@ final class HttpSlaveClient implements SlaveClient {
         return future;
     }
 
+    /** Is done when the slave has heard of every task that was given up, or does not take it in for a moment. */
+    CompletableFuture<Void> goodbye() {
+        return CompletableFuture.allOf(cancels.toArray(CompletableFuture[]::new))
+                .orTimeout(GOODBYE_SECONDS, TimeUnit.SECONDS)
+                .exceptionally(late -> null);
+    }
+
     @Override
     public void close() {
-        onLoop(pool::close);
+        var unused = goodbye().whenComplete((nothing, failure) -> onLoop(pool::close));
         whenClosed.accept(this);
     }
 

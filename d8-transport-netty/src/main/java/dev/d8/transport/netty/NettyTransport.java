@@ -58,16 +58,21 @@ final class NettyTransport implements Transport {
     @Override
     public void close() {
         closed = true;
+        boolean onLoop = false;
+        for (EventExecutor loop : io.loops()) {
+            onLoop |= loop.inEventLoop();
+        }
+        if (!onLoop) {
+            clients.forEach(client -> client.goodbye().join());
+        }
         clients.forEach(HttpSlaveClient::close);
         bindings.forEach(HttpBinding::closeNow);
         resolver.shutdownNow();
         io.loops()
                 .shutdownGracefully(0, CLOSE_SECONDS, TimeUnit.SECONDS)
                 .addListener(ended -> bindings.forEach(HttpBinding::terminated));
-        for (EventExecutor loop : io.loops()) {
-            if (loop.inEventLoop()) {
-                return;
-            }
+        if (onLoop) {
+            return;
         }
         io.loops().terminationFuture().awaitUninterruptibly(CLOSE_SECONDS, TimeUnit.SECONDS);
     }
