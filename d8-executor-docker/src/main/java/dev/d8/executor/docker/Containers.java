@@ -1,6 +1,7 @@
 package dev.d8.executor.docker;
 
 import com.github.dockerjava.api.DockerClient;
+import com.github.dockerjava.api.command.CreateContainerCmd;
 import com.github.dockerjava.api.exception.ConflictException;
 import com.github.dockerjava.api.exception.NotFoundException;
 import com.github.dockerjava.api.model.Capability;
@@ -16,6 +17,7 @@ import dev.d8.executor.python.engine.Frame;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -61,6 +63,8 @@ final class Containers implements AutoCloseable {
     private final String boot = UUID.randomUUID().toString();
     private final Executor workers;
     private final Map<String, DockerClient> alive = new ConcurrentHashMap<>();
+    /** Those of {@link #alive} that nobody needs any more and that could not be removed. */
+    private final Set<String> stuck = ConcurrentHashMap.newKeySet();
     /** Shared by those who create, so that closing knows of every container that was made. */
     private final ReadWriteLock creating = new ReentrantReadWriteLock();
 
@@ -78,16 +82,16 @@ final class Containers implements AutoCloseable {
      * @throws RuntimeException if the engine does not make it; nothing of it is left then
      */
     ContainerLink open(ReadyEngine engine, Shape shape) {
-        Optional<String> hosts = engine.hosts().path();
+        Optional<HostsFile.Place> hosts = engine.hosts().place();
         if (hosts.isPresent()) {
             try {
-                ContainerLink link = open(engine, shape, hosts);
+                ContainerLink link = open(engine, shape, hosts.map(HostsFile.Place::path));
                 engine.hosts().worked();
                 return link;
             } catch (RuntimeException e) {
                 // Whatever it is, it may be that.
                 ContainerLink link = open(engine, shape, Optional.empty());
-                engine.hosts().failed(EngineTrouble.words(e));
+                engine.hosts().failed(hosts.get(), EngineTrouble.words(e));
                 return link;
             }
         }
@@ -137,32 +141,38 @@ final class Containers implements AutoCloseable {
     private String create(ReadyEngine engine, Shape shape, Optional<String> hosts) {
         List<String> env = new ArrayList<>(List.of("HOME=/tmp"));
         shape.environment().forEach((name, value) -> env.add(name + "=" + value));
+        return create(
+                engine.control(),
+                engine.control()
+                        .createContainerCmd(shape.image().id())
+                        .withEntrypoint(AgentProgram.command("python3"))
+                        .withEnv(env)
+                        .withUser(settings.user())
+                        .withWorkingDir("/tmp")
+                        // A first process heeds no other signal, and an engine that stops would wait for it.
+                        .withStopSignal("SIGKILL")
+                        .withAttachStdin(true)
+                        .withAttachStdout(true)
+                        .withAttachStderr(true)
+                        // Open once: when the slave detaches or dies, the agent reads an end of file and ends its task.
+                        .withStdinOpen(true)
+                        .withStdInOnce(true)
+                        .withNetworkDisabled(hosts.isPresent())
+                        .withHealthcheck(new HealthCheck().withTest(List.of("NONE")))
+                        .withHostConfig(walls(engine, shape, hosts)));
+    }
+
+    /** Has an engine make a container with this slave's mark, which is removed whatever happens. */
+    String create(DockerClient client, CreateContainerCmd command) {
         creating.readLock().lock();
         try {
             if (closed) {
                 throw new IllegalStateException("the executor is closed");
             }
-            String id = engine.control()
-                    .createContainerCmd(shape.image().id())
-                    .withEntrypoint(AgentProgram.command("python3"))
-                    .withEnv(env)
-                    .withUser(settings.user())
-                    .withWorkingDir("/tmp")
-                    // A first process heeds no other signal, and an engine that stops would wait for it.
-                    .withStopSignal("SIGKILL")
-                    .withLabels(Map.of(SLAVE, slaveId, BOOT, boot))
-                    .withAttachStdin(true)
-                    .withAttachStdout(true)
-                    .withAttachStderr(true)
-                    // Open once: when the slave detaches or dies, the agent reads an end of file and ends its task.
-                    .withStdinOpen(true)
-                    .withStdInOnce(true)
-                    .withNetworkDisabled(hosts.isPresent())
-                    .withHealthcheck(new HealthCheck().withTest(List.of("NONE")))
-                    .withHostConfig(walls(engine, shape, hosts))
+            String id = command.withLabels(Map.of(SLAVE, slaveId, BOOT, boot))
                     .exec()
                     .getId();
-            alive.put(id, engine.control());
+            alive.put(id, client);
             return id;
         } finally {
             creating.readLock().unlock();
@@ -223,7 +233,7 @@ final class Containers implements AutoCloseable {
                     if (!ended) {
                         return remove(client, id);
                     }
-                    alive.remove(id);
+                    forget(id);
                     return CompletableFuture.completedFuture(null);
                 });
     }
@@ -241,7 +251,8 @@ final class Containers implements AutoCloseable {
         }
     }
 
-    private void removeNow(DockerClient client, String id) {
+    /** Ends and removes a container; one that cannot be removed is tried again by {@link #sweep} and {@link #close}. */
+    void removeNow(DockerClient client, String id) {
         try {
             client.removeContainerCmd(id)
                     .withForce(true)
@@ -253,22 +264,40 @@ final class Containers implements AutoCloseable {
             if (alive.containsKey(id)) { // Else another was faster, and this one hung on a closed connection.
                 LOG.warn("container {} cannot be removed: {}", id, EngineTrouble.words(e));
             }
-            return; // Another attempt when this is closed.
+            stuck.add(id);
+            return;
         }
-        alive.remove(id);
+        forget(id);
     }
 
-    /** Removes containers with this slave's mark that an earlier life left behind, or of which nobody heard. */
+    private void forget(String id) {
+        alive.remove(id);
+        stuck.remove(id);
+    }
+
+    /**
+     * Removes containers with this slave's mark that an earlier life left behind, of which nobody heard, or that could not
+     * be removed, and forgets those that are gone.
+     */
     void sweep(ReadyEngine engine) {
+        Set<String> gone = new HashSet<>(); // Those that are made from here on are in no list yet.
+        alive.forEach((id, client) -> {
+            if (client.equals(engine.control())) {
+                gone.add(id);
+            }
+        });
         List<Container> marked = engine.control()
                 .listContainersCmd()
                 .withShowAll(true)
                 .withLabelFilter(Map.of(SLAVE, slaveId))
                 .exec();
+        marked.forEach(container -> gone.remove(container.getId()));
+        gone.forEach(this::forget);
         for (Container container : marked) {
             boolean ours = boot.equals(container.getLabels().get(BOOT));
             Instant created = Instant.ofEpochSecond(container.getCreated());
             if (!ours
+                    || stuck.contains(container.getId())
                     || (!alive.containsKey(container.getId())
                             && created.plus(CREATION).isBefore(engine.clock()))) {
                 LOG.info(
@@ -279,6 +308,11 @@ final class Containers implements AutoCloseable {
                 removeNow(engine.control(), container.getId());
             }
         }
+    }
+
+    /** Returns the ids of the containers that are there as far as is known. */
+    Set<String> known() {
+        return Set.copyOf(alive.keySet());
     }
 
     /** Removes every container that is still there, each in parallel. */

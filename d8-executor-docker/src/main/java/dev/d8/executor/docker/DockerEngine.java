@@ -195,7 +195,7 @@ final class DockerEngine implements AutoCloseable {
                 host, connected.control(), connected.streams(), Walls.of(settings, info), hosts, clock(info));
         containers.sweep(engine);
         if (settings.network().equals(DockerSettings.NO_NETWORK)) {
-            hosts.prepare(connected.control(), settings.image());
+            hosts.prepare(containers, connected.control(), settings.image());
         }
         current.step = "trying out the image " + settings.image();
         Image image = images.find(engine, settings.image());

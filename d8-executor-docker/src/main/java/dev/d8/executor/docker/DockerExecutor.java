@@ -22,8 +22,8 @@ import org.slf4j.LoggerFactory;
  * <p>The container has no network, a read-only root, no capabilities, no way to gain privileges, the engine's default
  * seccomp profile, an unprivileged user, and limits on memory (swap included), CPU and processes. It can write to
  * {@code /tmp}, {@code /dev/shm} and its image's volumes only, which lie in memory, count as the task's and hold nothing
- * executable. It is never privileged, never shares a namespace with the host and never sees the Docker socket. What the engine of this machine
- * cannot apply is missing from {@link ExecutorInfo#isolation}.
+ * executable. It is never privileged, never shares a namespace with the host and never sees the Docker socket. What the
+ * engine of this machine cannot apply is missing from {@link ExecutorInfo#isolation}.
  *
  * <p>Containers are made ahead of tasks, each for one task: a task waits for none while {@code docker.pool} has one of its
  * shape, that is its image and limits; one with a {@code working_dir} always waits. {@link ExecutorInfo#warm} tells.

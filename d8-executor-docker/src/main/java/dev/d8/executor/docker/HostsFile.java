@@ -30,12 +30,26 @@ final class HostsFile {
     private static final int MOST_FAILURES = 2;
     private static final String CONTENT = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
 
-    private volatile @Nullable String path;
+    /**
+     * Where it lies.
+     *
+     * @param path on the engine's machine
+     * @param number how often it had been laid until then: the path may be the same again
+     */
+    record Place(String path, int number) {}
+
+    private int laid;
+    private volatile @Nullable Place place;
     private volatile int failures;
 
-    /** Returns where it is on the engine's machine; nothing where it cannot be had. */
-    Optional<String> path() {
-        return Optional.ofNullable(path);
+    /** Returns where it is; nothing where it cannot be had. */
+    Optional<Place> place() {
+        return Optional.ofNullable(place);
+    }
+
+    /** Returns whether it is done without from now on. */
+    boolean givenUp() {
+        return failures >= MOST_FAILURES;
     }
 
     /** Tells that a container was made with it. */
@@ -43,9 +57,24 @@ final class HostsFile {
         failures = 0;
     }
 
-    /** Tells that none could be made with it: it has to be laid anew, and if that does not help, it is done without. */
-    synchronized void failed(String why) {
-        path = null;
+    /** Tells that it lies there now. */
+    synchronized void laid(String path) {
+        laid++;
+        place = new Place(path, laid);
+    }
+
+    /**
+     * Tells that none could be made with it: it has to be laid anew, and if that does not help, it is done without. Of
+     * containers that were being made at once with what was laid once, the first counts.
+     */
+    synchronized void failed(Place with, String why) {
+        if (with.equals(place)) {
+            failed(why);
+        }
+    }
+
+    private synchronized void failed(String why) {
+        place = null;
         failures++;
         if (failures == MOST_FAILURES) {
             LOG.info("each container gets a network sandbox, which makes its start longer: {}", why);
@@ -53,16 +82,16 @@ final class HostsFile {
     }
 
     /** Sees to it that it is there. Blocks for a few calls of the engine, the first time for some more. */
-    void prepare(DockerClient client, String image) {
-        if (failures >= MOST_FAILURES) {
+    void prepare(Containers containers, DockerClient client, String image) {
+        if (givenUp()) {
             return;
         }
         try {
-            if (path == null || !exists(client)) {
-                path = lay(client, image) + "/" + NAME;
+            if (place == null || !exists(client)) {
+                laid(lay(containers, client, image) + "/" + NAME);
             }
         } catch (NotFoundException e) {
-            path = null; // The image is missing, which others tell better.
+            place = null; // The image is missing, which others tell better.
         } catch (RuntimeException | IOException e) {
             failed(EngineTrouble.words(e));
         }
@@ -77,18 +106,18 @@ final class HostsFile {
     }
 
     /** Writes the file through a container that is never started; returns the directory that it is in. */
-    private static String lay(DockerClient client, String image) throws IOException {
+    private static String lay(Containers containers, DockerClient client, String image) throws IOException {
         client.createVolumeCmd()
                 .withName(VOLUME)
                 .withLabels(Map.of("d8", "the hosts file of containers without a network"))
                 .exec();
         InspectVolumeResponse volume = client.inspectVolumeCmd(VOLUME).exec();
-        String container = client.createContainerCmd(image)
-                .withEntrypoint("true")
-                .withNetworkDisabled(true)
-                .withHostConfig(HostConfig.newHostConfig().withBinds(new Bind(VOLUME, new Volume("/d8"))))
-                .exec()
-                .getId();
+        String container = containers.create(
+                client,
+                client.createContainerCmd(image)
+                        .withEntrypoint("true")
+                        .withNetworkDisabled(true)
+                        .withHostConfig(HostConfig.newHostConfig().withBinds(new Bind(VOLUME, new Volume("/d8")))));
         try {
             Path directory = Files.createTempDirectory("d8-hosts");
             Path file = directory.resolve(NAME);
@@ -103,7 +132,8 @@ final class HostsFile {
                 Files.deleteIfExists(directory);
             }
         } finally {
-            client.removeContainerCmd(container).withForce(true).exec();
+            containers.removeNow(
+                    client, container); // With the volumes that its image wants; ours has a name and stays.
         }
         return volume.getMountpoint();
     }
