@@ -167,7 +167,7 @@ public final class PluginRegistry {
     /** Returns the names under which plugins have options. */
     public Set<String> prefixes() {
         Set<String> prefixes = new TreeSet<>(executors.keySet());
-        prefixes.addAll(transports.keySet());
+        transports.values().forEach(provider -> prefixes.add(provider.prefix()));
         return prefixes;
     }
 
@@ -213,6 +213,6 @@ public final class PluginRegistry {
             throw new ConfigurationException("no transport for " + scheme + ":// (known: "
                     + String.join(", ", transports.keySet()) + "); add d8-transport-netty for http");
         }
-        return provider.create(options.under(scheme));
+        return provider.create(options.under(provider.prefix()));
     }
 }

@@ -9,6 +9,11 @@ public interface TransportProvider {
     /** Returns the URI schemes that it carries, such as {@code http}; each belongs to one transport only. */
     Set<String> schemes();
 
+    /** Returns what its settings' names begin with: {@code http} for {@code http.io}. Default: its scheme, if it has but one. */
+    default String prefix() {
+        return schemes().iterator().next();
+    }
+
     /**
      * Makes the transport.
      *

@@ -1,5 +1,6 @@
 package dev.d8.transport.netty;
 
+import dev.d8.SlaveUnreachableException;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
@@ -11,10 +12,12 @@ import io.netty.handler.codec.http.HttpResponse;
 import io.netty.handler.codec.http.HttpStatusClass;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.LastHttpContent;
+import io.netty.handler.ssl.SslCloseCompletionEvent;
 import io.netty.util.ReferenceCountUtil;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** One connection of a client, carrying one exchange at a time. Everything happens on the client's event loop. */
@@ -25,6 +28,7 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
     private final ConnectionPool pool;
     private final Channel channel;
     private final int maxAnswer;
+    private final Function<Throwable, SlaveUnreachableException> withoutTls;
 
     private @Nullable Exchange<?> exchange;
     private boolean reused;
@@ -34,10 +38,15 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
     private ByteArrayOutputStream body = new ByteArrayOutputStream(0);
     private @Nullable Throwable failure;
 
-    ClientConnection(ConnectionPool pool, Channel channel, int maxAnswer) {
+    ClientConnection(
+            ConnectionPool pool,
+            Channel channel,
+            int maxAnswer,
+            Function<Throwable, SlaveUnreachableException> withoutTls) {
         this.pool = pool;
         this.channel = channel;
         this.maxAnswer = maxAnswer;
+        this.withoutTls = withoutTls;
     }
 
     boolean isActive() {
@@ -168,6 +177,19 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
     @Override
     public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
         failure = cause;
-        ctx.close();
+        Exchange<?> current = exchange;
+        if (current != null && !reused && answer == null && !interim && TlsTrouble.refusesHandshake(channel, cause)) {
+            finish(current, false);
+            current.failed(withoutTls.apply(cause));
+        } else {
+            ctx.close();
+        }
+    }
+
+    @Override
+    public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
+        if (event instanceof SslCloseCompletionEvent) {
+            ctx.close(); // The slave said that it ends the connection: nothing may be sent on it any more.
+        }
     }
 }

@@ -3,6 +3,7 @@ package dev.d8.transport.netty;
 import dev.d8.D8Exception;
 import dev.d8.SlaveUnreachableException;
 import io.netty.bootstrap.Bootstrap;
+import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
@@ -11,15 +12,18 @@ import io.netty.channel.EventLoop;
 import io.netty.channel.socket.SocketChannel;
 import io.netty.handler.codec.http.HttpDecoderConfig;
 import io.netty.handler.codec.http.HttpResponseDecoder;
+import io.netty.handler.ssl.SslHandler;
 import io.netty.util.NetUtil;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.NoRouteToHostException;
 import java.net.UnknownHostException;
+import java.security.cert.CertificateException;
 import java.util.Locale;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import javax.net.ssl.SSLPeerUnverifiedException;
 import org.jspecify.annotations.Nullable;
 
 /** Opens connections to one slave, on one event loop. Looks names up elsewhere, since the JDK's look-up blocks. */
@@ -34,17 +38,25 @@ final class Connector {
     private final NettyIo io;
     private final EventLoop loop;
     private final Executor resolver;
+    private final @Nullable TlsContext tls;
     private final HttpAddress slave;
 
-    Connector(HttpSettings settings, NettyIo io, EventLoop loop, Executor resolver, HttpAddress slave) {
+    Connector(
+            HttpSettings settings,
+            NettyIo io,
+            EventLoop loop,
+            Executor resolver,
+            @Nullable TlsContext tls,
+            HttpAddress slave) {
         this.settings = settings;
         this.io = io;
         this.loop = loop;
         this.resolver = resolver;
+        this.tls = tls;
         this.slave = slave;
     }
 
-    /** Opens a connection. The connect time-out covers everything, the look-up too. */
+    /** Opens a connection. The connect time-out covers the look-up too; the handshake of TLS has its own. */
     void connect(ConnectionPool pool, Result result) {
         new Attempt(pool, result).begin();
     }
@@ -96,7 +108,7 @@ final class Connector {
                 if (opened.isSuccess() && !over) {
                     over = true;
                     whenOver.run();
-                    result.of(opened.channel().pipeline().get(ClientConnection.class), null);
+                    connected(opened.channel());
                 } else if (opened.isSuccess()) {
                     opened.channel().close();
                 } else if (index + 1 < addresses.length) {
@@ -104,6 +116,28 @@ final class Connector {
                 } else {
                     fail(opened.cause());
                 }
+            });
+        }
+
+        private void connected(Channel channel) {
+            SslHandler handshaking = channel.pipeline().get(SslHandler.class);
+            if (handshaking == null) {
+                result.of(channel.pipeline().get(ClientConnection.class), null);
+                return;
+            }
+            handshaking.handshakeFuture().addListener(shaken -> {
+                Throwable failure = shaken.cause();
+                if (failure == null) {
+                    try {
+                        TlsTrouble.requireValid(handshaking.engine().getSession());
+                        result.of(channel.pipeline().get(ClientConnection.class), null);
+                        return;
+                    } catch (CertificateException | SSLPeerUnverifiedException e) {
+                        failure = e;
+                    }
+                }
+                channel.close();
+                result.of(null, withoutTls(failure));
             });
         }
 
@@ -119,12 +153,16 @@ final class Connector {
                     .handler(new ChannelInitializer<SocketChannel>() {
                         @Override
                         protected void initChannel(SocketChannel channel) {
+                            if (tls != null) {
+                                channel.pipeline().addLast(tls.newHandler(channel.alloc(), slave));
+                            }
                             channel.pipeline()
                                     .addLast(new HttpResponseDecoder(new HttpDecoderConfig()
                                             .setMaxInitialLineLength(settings.maxRequestLine())
                                             .setMaxHeaderSize(settings.maxHeaderBytes())
                                             .setMaxChunkSize(64 << 10)))
-                                    .addLast(new ClientConnection(pool, channel, settings.maxAnswer()));
+                                    .addLast(new ClientConnection(
+                                            pool, channel, settings.maxAnswer(), Connector.this::withoutTls));
                         }
                     })
                     .connect(new InetSocketAddress(address, slave.port()));
@@ -134,9 +172,17 @@ final class Connector {
             if (!over) {
                 over = true;
                 whenOver.run();
-                result.of(null, new SlaveUnreachableException("cannot reach " + slave + ": " + explain(cause), cause));
+                result.of(null, unreachable(explain(cause), cause));
             }
         }
+    }
+
+    private SlaveUnreachableException withoutTls(Throwable cause) {
+        return unreachable(TlsTrouble.explain(cause, settings.tls()), cause);
+    }
+
+    private SlaveUnreachableException unreachable(String why, Throwable cause) {
+        return new SlaveUnreachableException("cannot reach " + slave + ": " + why, cause);
     }
 
     private String explain(Throwable cause) {

@@ -4,14 +4,16 @@ import dev.d8.ConfigurationException;
 import java.net.URI;
 
 /**
- * The host and port of an {@code http://} URI.
+ * The scheme, host and port of an {@code http://} or {@code https://} URI.
  *
+ * @param tls whether it is https
  * @param host a name or an address, an IPv6 one without brackets
  * @param port 0 to 65535
  */
-record HttpAddress(String host, int port) {
+record HttpAddress(boolean tls, String host, int port) {
 
-    static final String SCHEME = "http";
+    static final String HTTP = "http";
+    static final String HTTPS = "https";
     private static final int DEFAULT_PORT = 7600;
 
     /** Reads the address of a slave to connect to. */
@@ -29,8 +31,9 @@ record HttpAddress(String host, int port) {
     }
 
     private static HttpAddress parse(String what, URI uri) {
-        if (!SCHEME.equalsIgnoreCase(uri.getScheme())) {
-            throw malformed(what, uri, "scheme " + uri.getScheme() + " (expected: " + SCHEME + ")");
+        boolean tls = HTTPS.equalsIgnoreCase(uri.getScheme());
+        if (!tls && !HTTP.equalsIgnoreCase(uri.getScheme())) {
+            throw malformed(what, uri, "scheme " + uri.getScheme() + " (expected: http or https)");
         }
         if (uri.getRawUserInfo() != null) {
             throw malformed(what, uri, "user info (expected: none; the token is a setting)");
@@ -50,6 +53,7 @@ record HttpAddress(String host, int port) {
         String host = uri.getHost();
         boolean bracketed = host.startsWith("[");
         return new HttpAddress(
+                tls,
                 bracketed ? host.substring(1, host.length() - 1) : host,
                 uri.getPort() < 0 ? DEFAULT_PORT : uri.getPort());
     }
@@ -60,7 +64,7 @@ record HttpAddress(String host, int port) {
     }
 
     HttpAddress withPort(int other) {
-        return new HttpAddress(host, other);
+        return new HttpAddress(tls, host, other);
     }
 
     /** Returns {@code host:port} as a Host header spells it. */
@@ -74,6 +78,6 @@ record HttpAddress(String host, int port) {
 
     @Override
     public String toString() {
-        return SCHEME + "://" + authority();
+        return (tls ? HTTPS : HTTP) + "://" + authority();
     }
 }

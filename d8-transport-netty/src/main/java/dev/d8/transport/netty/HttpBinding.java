@@ -8,6 +8,7 @@ import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.socket.SocketChannel;
+import io.netty.handler.ssl.SslHandler;
 import java.net.InetSocketAddress;
 import java.net.URI;
 import java.util.Locale;
@@ -23,6 +24,7 @@ final class HttpBinding implements Transport.Binding {
 
     private final HttpSettings settings;
     private final Routes routes;
+    private final @Nullable TlsContext tls;
     private final Admission admission;
     private final Map<Channel, ServerConnection> connections = new ConcurrentHashMap<>();
     private final CompletableFuture<Void> closed = new CompletableFuture<>();
@@ -31,17 +33,20 @@ final class HttpBinding implements Transport.Binding {
     private final AtomicBoolean closing = new AtomicBoolean();
     private volatile boolean released;
 
-    private HttpBinding(HttpSettings settings, Routes routes, NettyIo io, HttpAddress requested) {
+    private HttpBinding(
+            HttpSettings settings, Routes routes, NettyIo io, @Nullable TlsContext tls, HttpAddress requested) {
         this.settings = settings;
         this.routes = routes;
+        this.tls = tls;
         this.admission = new Admission(settings);
         this.listener = listen(io, requested);
         this.address = requested.withPort(((InetSocketAddress) listener.localAddress()).getPort());
     }
 
     /** Binds an address. Blocks for as long as the operating system needs. */
-    static HttpBinding open(HttpSettings settings, Routes routes, NettyIo io, HttpAddress requested) {
-        return new HttpBinding(settings, routes, io, requested);
+    static HttpBinding open(
+            HttpSettings settings, Routes routes, NettyIo io, @Nullable TlsContext tls, HttpAddress requested) {
+        return new HttpBinding(settings, routes, io, tls, requested);
     }
 
     private Channel listen(NettyIo io, HttpAddress requested) {
@@ -82,6 +87,10 @@ final class HttpBinding implements Transport.Binding {
         if (verdict == Admission.Verdict.DROPPED || closing.get()) {
             channel.close();
             return;
+        }
+        if (tls != null) {
+            SslHandler handler = tls.newHandler(channel.alloc());
+            channel.pipeline().addLast(handler).addLast(new ServerHandshake(handler));
         }
         StrictRequestDecoder decoder = new StrictRequestDecoder(settings);
         ServerConnection connection = new ServerConnection(this, decoder, verdict == Admission.Verdict.SERVED);

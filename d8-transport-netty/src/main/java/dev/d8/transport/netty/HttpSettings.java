@@ -27,7 +27,8 @@ record HttpSettings(
         Duration connectTimeout,
         int clientConnections,
         int clientWaiting,
-        int maxAnswer) {
+        int maxAnswer,
+        TlsSettings tls) {
 
     /** Which of the operating system's interfaces carries the bytes. */
     enum Io {
@@ -55,7 +56,8 @@ record HttpSettings(
                 options.duration("connect_timeout", Duration.ofSeconds(5)),
                 number(options, "client_connections", 64, 1, 100_000),
                 number(options, "client_waiting", 1024, 0, 1_000_000),
-                number(options, "max_answer", 64 << 20, 1, 1 << 30));
+                number(options, "max_answer", 64 << 20, 1, 1 << 30),
+                TlsSettings.read(options));
         options.rejectUnknown();
         return settings;
     }

@@ -24,6 +24,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A slave's client. Its futures complete on an event loop: what hangs on them must not block. Thread-safe.
@@ -51,12 +52,13 @@ final class HttpSlaveClient implements SlaveClient {
             HttpSettings settings,
             NettyIo io,
             Executor resolver,
+            @Nullable TlsContext tls,
             HttpAddress slave,
             Credentials credentials,
             Consumer<HttpSlaveClient> whenClosed) {
         this.slave = slave;
         this.loop = io.loops().next();
-        this.pool = new ConnectionPool(settings, slave, loop, new Connector(settings, io, loop, resolver, slave));
+        this.pool = new ConnectionPool(settings, slave, loop, new Connector(settings, io, loop, resolver, tls, slave));
         this.whenClosed = whenClosed;
         String common = " HTTP/1.1\r\nHost: " + slave.authority() + "\r\nUser-Agent: d8/" + version(getClass())
                 + "\r\nAccept: application/json\r\n";

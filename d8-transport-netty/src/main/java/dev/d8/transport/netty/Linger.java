@@ -5,6 +5,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.socket.DuplexChannel;
+import io.netty.handler.ssl.SslHandler;
 import io.netty.util.ReferenceCountUtil;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
@@ -28,10 +29,13 @@ final class Linger extends ChannelInboundHandlerAdapter {
         var deadline = channel.eventLoop().schedule(() -> channel.close(), LONGEST.toNanos(), TimeUnit.NANOSECONDS);
         channel.closeFuture().addListener(closed -> deadline.cancel(false));
         channel.writeAndFlush(answer).addListener(written -> {
-            if (written.isSuccess()) {
+            SslHandler tls = channel.pipeline().get(SslHandler.class);
+            if (!written.isSuccess()) {
+                channel.close();
+            } else if (tls == null) {
                 ((DuplexChannel) channel).shutdownOutput();
             } else {
-                channel.close();
+                tls.closeOutbound().addListener(told -> ((DuplexChannel) channel).shutdownOutput());
             }
         });
     }

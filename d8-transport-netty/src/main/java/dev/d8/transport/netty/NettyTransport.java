@@ -12,6 +12,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /** HTTP/1.1 on Netty: one group of event loops under every binding and client. Thread-safe. */
 final class NettyTransport implements Transport {
@@ -23,6 +24,7 @@ final class NettyTransport implements Transport {
     private final ExecutorService resolver = Executors.newCachedThreadPool(NettyIo.named("d8-http-dns-"));
     private final Set<HttpBinding> bindings = ConcurrentHashMap.newKeySet();
     private final Set<HttpSlaveClient> clients = ConcurrentHashMap.newKeySet();
+    private @Nullable TlsContext clientTls;
     private volatile boolean closed;
 
     NettyTransport(HttpSettings settings) {
@@ -34,7 +36,12 @@ final class NettyTransport implements Transport {
     public Binding serve(SlaveService service, URI bind, ServerSecurity security) {
         requireOpen();
         HttpAddress address = HttpAddress.ofBinding(bind);
-        HttpBinding binding = HttpBinding.open(settings, new Routes(service, security, settings), io, address);
+        HttpBinding binding = HttpBinding.open(
+                settings,
+                new Routes(service, security, settings),
+                io,
+                TlsContext.ofServer(settings.tls(), address),
+                address);
         bindings.add(binding);
         binding.closed().thenRun(() -> bindings.remove(binding));
         return binding;
@@ -43,10 +50,20 @@ final class NettyTransport implements Transport {
     @Override
     public SlaveClient connect(URI slave, Credentials credentials) {
         requireOpen();
+        HttpAddress address = HttpAddress.ofSlave(slave);
+        TlsContext tls = address.tls() ? clientTls() : null;
         HttpSlaveClient client =
-                new HttpSlaveClient(settings, io, resolver, HttpAddress.ofSlave(slave), credentials, clients::remove);
+                new HttpSlaveClient(settings, io, resolver, tls, address, credentials, clients::remove);
         clients.add(client);
         return client;
+    }
+
+    /** Made when it is needed: reading the JDK's CAs takes a while. */
+    private synchronized TlsContext clientTls() {
+        if (clientTls == null) {
+            clientTls = TlsContext.ofClient(settings.tls());
+        }
+        return clientTls;
     }
 
     private void requireOpen() {

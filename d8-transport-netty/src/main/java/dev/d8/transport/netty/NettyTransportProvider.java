@@ -6,7 +6,7 @@ import dev.d8.spi.TransportProvider;
 import java.util.Set;
 
 /**
- * Makes the transport for {@code http://host:port}, HTTP/1.1 on Netty. Thread-safe.
+ * Makes the transport for {@code http://host:port} and {@code https://host:port}, HTTP/1.1 on Netty. Thread-safe.
  *
  * <table>
  * <caption>Settings; a duration is seconds ({@code 2.5}) or ISO 8601 ({@code PT2.5S})</caption>
@@ -31,7 +31,19 @@ import java.util.Set;
  * <tr><td>{@code client_waiting}</td><td>calls</td><td>1024</td>
  *     <td>calls of one client that wait for a connection; more are refused at once</td></tr>
  * <tr><td>{@code max_answer}</td><td>bytes</td><td>64 MiB</td><td>an answer's body, at a client</td></tr>
+ * <tr><td>{@code tls_cert}, {@code tls_key}</td><td>PEM files</td><td></td>
+ *     <td>what a server shows for https: its certificate with those between it and the CA, and its key (PKCS#8, not
+ *     encrypted, closed to others)</td></tr>
+ * <tr><td>{@code tls_client_ca}</td><td>PEM file</td><td></td>
+ *     <td>the CAs whose clients alone a server lets in</td></tr>
+ * <tr><td>{@code tls_ca}</td><td>PEM file</td><td>the JDK's CAs</td><td>the CAs whose slaves a client trusts</td></tr>
+ * <tr><td>{@code tls_client_cert}, {@code tls_client_key}</td><td>PEM files</td><td></td>
+ *     <td>what a client shows to a server that asks, like {@code tls_cert} and {@code tls_key}</td></tr>
+ * <tr><td>{@code tls_handshake_timeout}</td><td>duration</td><td>5 s</td><td>from connecting to the first request</td></tr>
  * </table>
+ *
+ * <p>TLS is 1.3 or 1.2. A client always checks that the certificate is for the host that it asked for. The files are read
+ * again when they change; those that cannot be used then leave the ones before in use.
  */
 public final class NettyTransportProvider implements TransportProvider {
 
@@ -40,7 +52,12 @@ public final class NettyTransportProvider implements TransportProvider {
 
     @Override
     public Set<String> schemes() {
-        return Set.of(HttpAddress.SCHEME);
+        return Set.of(HttpAddress.HTTP, HttpAddress.HTTPS);
+    }
+
+    @Override
+    public String prefix() {
+        return HttpAddress.HTTP;
     }
 
     @Override

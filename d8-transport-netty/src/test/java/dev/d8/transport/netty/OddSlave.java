@@ -80,11 +80,17 @@ final class OddSlave implements AutoCloseable {
         }
     }
 
-    private final ServerSocket server = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
+    private final ServerSocket server;
     private final List<Socket> open = new CopyOnWriteArrayList<>();
     private final AtomicInteger connections = new AtomicInteger();
 
     OddSlave(Behaviour behaviour) throws IOException {
+        this(new ServerSocket(0, 50, InetAddress.getLoopbackAddress()), behaviour);
+    }
+
+    /** Starts one on a socket of its own, such as one with TLS. */
+    OddSlave(ServerSocket socket, Behaviour behaviour) {
+        server = socket;
         Thread thread = new Thread(() -> accept(behaviour), "odd-slave");
         thread.setDaemon(true);
         thread.start();

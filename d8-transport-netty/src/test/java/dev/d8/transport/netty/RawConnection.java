@@ -33,7 +33,12 @@ final class RawConnection implements AutoCloseable {
 
     /** Connects from a certain address of this machine. */
     RawConnection(URI server, InetAddress from) throws IOException {
-        socket = new Socket(InetAddress.getByName(server.getHost()), server.getPort(), from, 0);
+        this(new Socket(InetAddress.getByName(server.getHost()), server.getPort(), from, 0));
+    }
+
+    /** Uses a socket that is connected already, such as one with TLS. */
+    RawConnection(Socket connected) throws IOException {
+        socket = connected;
         socket.setSoTimeout(PATIENCE_MILLIS);
         socket.setTcpNoDelay(true);
         in = new BufferedInputStream(socket.getInputStream());

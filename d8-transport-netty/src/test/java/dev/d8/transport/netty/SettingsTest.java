@@ -55,7 +55,7 @@ class SettingsTest {
 
     @ParameterizedTest
     @CsvSource({
-        "https://d8:7600, scheme https",
+        "ftp://d8:7600, scheme ftp",
         "d8:7600, scheme d8",
         "//d8, scheme null",
         "http:///, no host",

@@ -22,14 +22,17 @@ final class Slave implements AutoCloseable {
     final Transport transport;
     final Transport.Binding binding;
 
-    /** Starts one; settings come as name, value, name, value. */
+    /** Starts one, with TLS where it has a certificate; settings come as name, value, name, value. */
     Slave(String... settings) {
         Map<String, String> options = new LinkedHashMap<>();
         for (int i = 0; i < settings.length; i += 2) {
             options.put(settings[i], settings[i + 1]);
         }
         transport = new NettyTransportProvider().create(Options.of(options));
-        binding = transport.serve(service, URI.create("http://127.0.0.1:0"), new ServerSecurity(TOKEN));
+        binding = transport.serve(
+                service,
+                URI.create(options.containsKey("tls_cert") ? "https://127.0.0.1:0" : "http://127.0.0.1:0"),
+                new ServerSecurity(TOKEN));
     }
 
     RawConnection open() throws IOException {
