@@ -80,6 +80,13 @@ public final class SlaveServer implements AutoCloseable {
     private SlaveServer(Builder builder) {
         Token token = builder.token;
         requireStrongTokenBeyondLoopback(builder.bind, token);
+        boolean clear = builder.bind.getScheme().equalsIgnoreCase("http") && beyondLoopback(builder.bind);
+        if (clear && !builder.insecureHttp) {
+            throw new ConfigurationException("refusing to listen on " + builder.bind.getHost()
+                    + ", which other machines can reach, without TLS: the token and the tasks could be read on the way. "
+                    + "Use --tls-cert FILE --tls-key FILE (./d8 keygen makes both), --insecure-http where you trust "
+                    + "the network, or listen on 127.0.0.1");
+        }
         PluginRegistry plugins =
                 PluginRegistry.discover(Optional.ofNullable(builder.plugins)).with(List.of(), builder.executors);
         builder.options.rejectUnknownUnder(plugins.prefixes());
@@ -124,6 +131,12 @@ public final class SlaveServer implements AutoCloseable {
             LOG.warn("no token is set: anybody on this machine can run code with the well-known development token; "
                     + "set SLAVE_TOKEN");
         }
+        if (clear) {
+            LOG.warn(
+                    "no TLS: whoever can listen on the way to {} reads the token, and the tasks with their results; "
+                            + "use --tls-cert and --tls-key",
+                    uri());
+        }
         probeAfter(FIRST_PROBE);
     }
 
@@ -132,16 +145,18 @@ public final class SlaveServer implements AutoCloseable {
         return new Builder();
     }
 
-    private static void requireStrongTokenBeyondLoopback(URI bind, Token token) {
-        if (token.strong() || bind.getHost() == null) {
-            return;
-        }
+    private static boolean beyondLoopback(URI bind) {
         try {
-            if (InetAddress.getByName(bind.getHost()).isLoopbackAddress()) {
-                return;
-            }
+            return bind.getHost() != null
+                    && !InetAddress.getByName(bind.getHost()).isLoopbackAddress();
         } catch (UnknownHostException e) {
             throw new ConfigurationException("host: " + bind.getHost() + " is unknown on this machine", e);
+        }
+    }
+
+    private static void requireStrongTokenBeyondLoopback(URI bind, Token token) {
+        if (token.strong() || !beyondLoopback(bind)) {
+            return;
         }
         throw new ConfigurationException("refusing to listen on " + bind.getHost()
                 + ", which other machines can reach, "
@@ -291,6 +306,7 @@ public final class SlaveServer implements AutoCloseable {
         private VersionProvider version = Optional::empty;
         private boolean endAbandoned = true;
         private TaskLedger.Window window = TaskLedger.Window.DEFAULT;
+        private boolean insecureHttp;
         private final List<ExecutorProvider> executors = new ArrayList<>();
         private @Nullable Transport transport;
         private @Nullable TimeSource time;
@@ -398,6 +414,15 @@ public final class SlaveServer implements AutoCloseable {
                 throw new ConfigurationException("keep-results: for " + age + " (expected: above 0)");
             }
             window = new TaskLedger.Window(within("keep-results", results, 1, 10_000_000), outputBytes, age);
+            return this;
+        }
+
+        /**
+         * Sets whether {@code http://} may be used beyond loopback; default false, since the token and the tasks can be read
+         * on the way. Other schemes are no concern of this.
+         */
+        public Builder insecureHttp(boolean value) {
+            insecureHttp = value;
             return this;
         }
 

@@ -103,6 +103,19 @@ class SlaveServerTest {
     }
 
     @Test
+    void an_address_that_others_can_reach_needs_tls_or_consent_to_do_without() {
+        SlaveServer.Builder builder = builder().bind(URI.create("http://0.0.0.0:0"));
+        assertThatThrownBy(builder::start)
+                .isInstanceOf(ConfigurationException.class)
+                .hasMessageContainingAll("0.0.0.0", "without TLS", "--tls-cert", "--tls-key", "--insecure-http");
+        server = Optional.of(builder.insecureHttp(true).start());
+        assertThatThrownBy(builder.token(Token.DEVELOPMENT)::start)
+                .isInstanceOf(ConfigurationException.class)
+                .hasMessageContaining("well-known development token");
+        builder().bind(URI.create("https://0.0.0.0:0")).start().close();
+    }
+
+    @Test
     void loopback_does_with_the_development_token() {
         server = Optional.of(builder().token(Token.DEVELOPMENT).start());
     }
