@@ -124,7 +124,16 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
             content.content().readBytes(body, length);
             if (part instanceof LastHttpContent) {
                 byte[] bytes = body.toByteArray();
+                boolean packed = Routes.isPacked(head.headers());
                 finish(current, HttpUtil.isKeepAlive(head));
+                if (packed) {
+                    try {
+                        bytes = Gzip.unpack(bytes, maxAnswer);
+                    } catch (IOException e) {
+                        current.unreadable("gzip: " + e.getMessage(), e);
+                        return;
+                    }
+                }
                 current.answered(head.status().code(), head.headers(), bytes);
             }
         }

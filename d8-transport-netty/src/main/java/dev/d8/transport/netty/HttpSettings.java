@@ -10,7 +10,9 @@ import java.util.Locale;
  * @param maxRequestLine in bytes, line end not counted
  * @param maxHeaderBytes in bytes, line ends not counted
  * @param maxBody in bytes
- * @param maxAnswer in bytes
+ * @param maxPackedBody in bytes, of one that comes as gzip
+ * @param maxAnswer in bytes, inflated
+ * @param clientGzip what a client lets travel as gzip
  */
 record HttpSettings(
         Io io,
@@ -19,6 +21,7 @@ record HttpSettings(
         int maxHeaderBytes,
         int maxHeaders,
         int maxBody,
+        int maxPackedBody,
         int maxConnections,
         int maxConnectionsPerPeer,
         Duration headerTimeout,
@@ -28,6 +31,7 @@ record HttpSettings(
         int clientConnections,
         int clientWaiting,
         int maxAnswer,
+        ClientGzip clientGzip,
         TlsSettings tls) {
 
     /** Which of the operating system's interfaces carries the bytes. */
@@ -35,6 +39,13 @@ record HttpSettings(
         AUTO,
         NIO,
         EPOLL
+    }
+
+    /** What a client lets travel as gzip. */
+    enum ClientGzip {
+        NONE,
+        ANSWERS,
+        BOTH
     }
 
     /** Reads every setting and rejects unknown ones. */
@@ -48,6 +59,7 @@ record HttpSettings(
                 number(options, "max_header_bytes", 16 << 10, 256, 1 << 20),
                 number(options, "max_headers", 100, 1, 10_000),
                 number(options, "max_body", 8 << 20, 1, 1 << 30),
+                number(options, "max_packed_body", 1 << 20, 1, 1 << 30),
                 number(options, "max_connections", 1000, 1, 1_000_000),
                 number(options, "max_connections_per_peer", 100, 1, 1_000_000),
                 options.duration("header_timeout", Duration.ofSeconds(10)),
@@ -57,6 +69,9 @@ record HttpSettings(
                 number(options, "client_connections", 64, 1, 100_000),
                 number(options, "client_waiting", 1024, 0, 1_000_000),
                 number(options, "max_answer", 64 << 20, 1, 1 << 30),
+                ClientGzip.valueOf(
+                        options.matching("client_gzip", "answers", "none|answers|both", "none, answers or both")
+                                .toUpperCase(Locale.ROOT)),
                 TlsSettings.read(options));
         options.rejectUnknown();
         return settings;

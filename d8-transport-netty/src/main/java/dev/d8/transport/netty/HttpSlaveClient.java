@@ -9,6 +9,7 @@ import dev.d8.spi.Credentials;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.SlaveClient;
 import dev.d8.spi.WireFormat;
+import dev.d8.transport.netty.HttpSettings.ClientGzip;
 import io.netty.channel.EventLoop;
 import java.io.IOException;
 import java.io.InputStream;
@@ -44,6 +45,7 @@ final class HttpSlaveClient implements SlaveClient {
     private final WireFormat wire = WireFormat.json();
     private final byte[] healthRequest;
     private final byte[] versionRequest;
+    private final boolean packsRequests;
     private final String executeHead;
     private final String cancelHead;
     private final String cancelEnd;
@@ -60,13 +62,16 @@ final class HttpSlaveClient implements SlaveClient {
         this.loop = io.loops().next();
         this.pool = new ConnectionPool(settings, slave, loop, new Connector(settings, io, loop, resolver, tls, slave));
         this.whenClosed = whenClosed;
+        this.packsRequests = settings.clientGzip() == ClientGzip.BOTH;
         String common = " HTTP/1.1\r\nHost: " + slave.authority() + "\r\nUser-Agent: d8/" + version(getClass())
                 + "\r\nAccept: application/json\r\n";
         healthRequest = ascii("GET " + Routes.HEALTH + common + "\r\n");
         versionRequest = ascii("GET " + Routes.VERSION + common + "\r\n");
         String authorization = "Authorization: Bearer " + credentials.token().reveal() + "\r\n";
         executeHead = "POST " + Routes.EXECUTE + common + authorization
-                + "Content-Type: application/json\r\nPrefer: wait=99999\r\nIdempotency-Key: \"";
+                + "Content-Type: application/json\r\n"
+                + (settings.clientGzip() == ClientGzip.NONE ? "" : "Accept-Encoding: gzip\r\n")
+                + "Prefer: wait=99999\r\nIdempotency-Key: \"";
         cancelHead = "DELETE " + Routes.TASKS + "/";
         cancelEnd = common + authorization + "\r\n";
     }
@@ -83,8 +88,11 @@ final class HttpSlaveClient implements SlaveClient {
 
     @Override
     public CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener) {
-        byte[] body = wire.encode(invocation);
-        byte[] head = ascii(executeHead + invocation.taskId() + "\"\r\nContent-Length: " + body.length + "\r\n\r\n");
+        byte[] json = wire.encode(invocation);
+        boolean packs = packsRequests && json.length >= Gzip.WORTH_IT;
+        byte[] body = packs ? Gzip.pack(json) : json;
+        byte[] head = ascii(executeHead + invocation.taskId() + "\"\r\n" + (packs ? "Content-Encoding: gzip\r\n" : "")
+                + "Content-Length: " + body.length + "\r\n\r\n");
         byte[] request = Arrays.copyOf(head, head.length + body.length);
         System.arraycopy(body, 0, request, head.length, body.length);
         CompletableFuture<TaskResult> result = call(true, request, bytes -> wire.decodeResult(bytes, invocation));

@@ -18,6 +18,8 @@ import java.util.Set;
  * <tr><td>{@code max_header_bytes}</td><td>bytes</td><td>16384</td><td>more: 431; a client refuses such answers</td></tr>
  * <tr><td>{@code max_headers}</td><td>headers</td><td>100</td><td>more: 431</td></tr>
  * <tr><td>{@code max_body}</td><td>bytes</td><td>8 MiB</td><td>a request's body; more: 413</td></tr>
+ * <tr><td>{@code max_packed_body}</td><td>bytes</td><td>1 MiB</td>
+ *     <td>a request's body as it comes where it is gzip; {@code max_body} counts when it is inflated</td></tr>
  * <tr><td>{@code max_connections}</td><td>connections</td><td>1000</td><td>of one binding; more: 503 and closed</td></tr>
  * <tr><td>{@code max_connections_per_peer}</td><td>connections</td><td>100</td><td>from one address; likewise</td></tr>
  * <tr><td>{@code header_timeout}</td><td>duration</td><td>10 s</td>
@@ -30,7 +32,10 @@ import java.util.Set;
  *     <td>tasks under way from one client; health and version checks never wait for them</td></tr>
  * <tr><td>{@code client_waiting}</td><td>calls</td><td>1024</td>
  *     <td>calls of one client that wait for a connection; more are refused at once</td></tr>
- * <tr><td>{@code max_answer}</td><td>bytes</td><td>64 MiB</td><td>an answer's body, at a client</td></tr>
+ * <tr><td>{@code max_answer}</td><td>bytes</td><td>64 MiB</td><td>an answer's body, at a client, inflated</td></tr>
+ * <tr><td>{@code client_gzip}</td><td></td><td>answers</td>
+ *     <td>what a client lets travel as gzip from 1 KiB on: {@code none}, {@code answers}, or {@code both}, which slaves of
+ *     the original protocol do not understand</td></tr>
  * <tr><td>{@code tls_cert}, {@code tls_key}</td><td>PEM files</td><td></td>
  *     <td>what a server shows for https: its certificate with those between it and the CA, and its key (PKCS#8, not
  *     encrypted, closed to others)</td></tr>

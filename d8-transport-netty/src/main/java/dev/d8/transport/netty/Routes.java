@@ -22,6 +22,7 @@ import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.QueryStringDecoder;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.concurrent.CompletionException;
@@ -62,7 +63,7 @@ final class Routes {
     private static final Answer NOT_JSON = Answer.error(
             HttpResponseStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type: not JSON (expected: application/json)");
     private static final Answer CODED = Answer.error(
-            HttpResponseStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: not understood (expected: identity)");
+            HttpResponseStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: not understood (expected: gzip or identity)");
     private static final Answer GET_ONLY = notAllowed("GET, HEAD");
     private static final Answer POST_ONLY = notAllowed("POST");
     private static final Answer GET_OR_DELETE_ONLY = notAllowed("GET, HEAD, DELETE");
@@ -74,8 +75,9 @@ final class Routes {
     private final TaskCalls calls;
     private final ServerSecurity security;
     private final WireFormat wire = WireFormat.json();
-    private final int maxBody;
+    private final HttpSettings settings;
     private final Answer tooLarge;
+    private final Answer tooLargePacked;
     private volatile @Nullable Encoded<Health> health;
     private volatile @Nullable Encoded<VersionInfo> version;
 
@@ -88,7 +90,10 @@ final class Routes {
         this.security = security;
         this.tooLarge = Answer.error(
                 HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE, "the body has more than " + settings.maxBody() + " bytes");
-        this.maxBody = settings.maxBody();
+        this.tooLargePacked = Answer.error(
+                HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE,
+                "the packed body has more than " + settings.maxPackedBody() + " bytes");
+        this.settings = settings;
     }
 
     /**
@@ -134,7 +139,8 @@ final class Routes {
         return switch (path(request.uri())) {
             case EXECUTE -> calls.execute(request.headers());
             case TASKS -> calls.submit(request.headers());
-            default -> calls.watch(taskId(request), new QueryStringDecoder(request.uri()).parameters());
+            default ->
+                calls.watch(request.headers(), taskId(request), new QueryStringDecoder(request.uri()).parameters());
         };
     }
 
@@ -202,6 +208,12 @@ final class Routes {
         return tooLarge;
     }
 
+    static Answer notPacked(IOException trouble) {
+        return Answer.error(
+                HttpResponseStatus.BAD_REQUEST,
+                "the body is no gzip, though Content-Encoding says so: " + trouble.getMessage());
+    }
+
     private @Nullable Answer turnAway(HttpHeaders headers, long length) {
         if (!authorized(headers)) {
             return UNAUTHORIZED;
@@ -213,11 +225,28 @@ final class Routes {
         if (!isJson(headers.get(HttpHeaderNames.CONTENT_TYPE))) {
             return NOT_JSON;
         }
-        if (!headers.getAll(HttpHeaderNames.CONTENT_ENCODING).stream()
-                .allMatch(HttpHeaderValues.IDENTITY::contentEqualsIgnoreCase)) {
+        if (!isPacked(headers)
+                && !headers.getAll(HttpHeaderNames.CONTENT_ENCODING).stream()
+                        .allMatch(HttpHeaderValues.IDENTITY::contentEqualsIgnoreCase)) {
             return CODED;
         }
-        return length > maxBody ? tooLarge : null;
+        return length > limit(headers) ? tooLarge(headers) : null;
+    }
+
+    /** Returns whether a body comes as gzip. */
+    static boolean isPacked(HttpHeaders headers) {
+        List<String> codings = headers.getAll(HttpHeaderNames.CONTENT_ENCODING);
+        return codings.size() == 1
+                && HttpHeaderValues.GZIP.contentEqualsIgnoreCase(codings.get(0).strip());
+    }
+
+    /** Returns how long a body may be as it comes. */
+    int limit(HttpHeaders headers) {
+        return isPacked(headers) ? settings.maxPackedBody() : settings.maxBody();
+    }
+
+    Answer tooLarge(HttpHeaders headers) {
+        return isPacked(headers) ? tooLargePacked : tooLarge;
     }
 
     private boolean authorized(HttpHeaders headers) {

@@ -60,6 +60,9 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
     private Answer.Connection after = Answer.Connection.CLOSED;
     private boolean headOnly;
     private boolean bodyToCome;
+    private boolean packed;
+    private int bodyLimit;
+    private Answer tooLarge = Routes.BODY_TIMED_OUT;
     private @Nullable ByteArrayOutputStream body;
     private TaskCalls.@Nullable Call call;
     private @Nullable CompletableFuture<Answer> coming;
@@ -131,6 +134,9 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
             return;
         }
         call = routes.call(request);
+        packed = Routes.isPacked(request.headers());
+        bodyLimit = routes.limit(request.headers());
+        tooLarge = routes.tooLarge(request.headers());
         phase = Phase.BODY;
         body = new ByteArrayOutputStream((int) Math.min(Math.max(length, 64), 64 << 10));
         deadline().in(settings.bodyTimeout());
@@ -146,8 +152,8 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
             return;
         }
         int length = content.content().readableBytes();
-        if (sofar.size() + length > settings.maxBody()) {
-            refuse(ctx, routes.tooLarge());
+        if (sofar.size() + length > bodyLimit) {
+            refuse(ctx, tooLarge);
             return;
         }
         content.content().readBytes(sofar, length);
@@ -158,7 +164,12 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
             deadline().never();
             CompletableFuture<Answer> started;
             try {
-                started = asked.run(sofar.toByteArray());
+                byte[] whole = sofar.toByteArray();
+                started = asked.run(packed ? Gzip.unpack(whole, settings.maxBody()) : whole);
+            } catch (Gzip.TooLargeException e) {
+                started = CompletableFuture.completedFuture(routes.tooLarge());
+            } catch (IOException e) {
+                started = CompletableFuture.completedFuture(Routes.notPacked(e));
             } catch (RuntimeException e) {
                 started = CompletableFuture.failedFuture(e);
             }

@@ -3,7 +3,6 @@ package dev.d8.transport.netty;
 import dev.d8.InvalidTaskException;
 import dev.d8.TaskForgottenException;
 import dev.d8.TaskId;
-import dev.d8.TaskResult;
 import dev.d8.TaskState;
 import dev.d8.TaskState.Phase;
 import dev.d8.spi.ExecutionListener;
@@ -15,18 +14,22 @@ import io.netty.handler.codec.http.HttpHeaders;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** What a slave does for requests about tasks once they have come whole. Knows nothing of connections. Thread-safe. */
 final class TaskCalls {
 
     private static final Answer UNKNOWN = Answer.error(HttpResponseStatus.NOT_FOUND, "no task of this id has come");
+    private static final HttpResponseStatus OK = HttpResponseStatus.OK;
+    private static final String PACKED = "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n";
     private static final String REPLAYED = "Idempotency-Replayed: true\r\n";
 
     /** The longest that a call may wait for a task's end. */
@@ -45,6 +48,19 @@ final class TaskCalls {
     abstract static class Call {
         /** The task whose result is in the answer. */
         volatile @Nullable TaskHandle inAnswer;
+
+        private final boolean packs;
+
+        Call(HttpHeaders headers) {
+            packs = acceptsGzip(headers);
+        }
+
+        /** Returns an answer that travels as gzip where its caller takes that and it is worth it. */
+        final Answer answer(HttpResponseStatus status, String headers, byte[] json) {
+            return packs && json.length >= Gzip.WORTH_IT
+                    ? Answer.of(status, headers + PACKED, Gzip.pack(json))
+                    : Answer.of(status, headers, json);
+        }
 
         /**
          * Does what it asks for.
@@ -66,26 +82,27 @@ final class TaskCalls {
 
     /** One whose answer is the result. A task without an id ends with its caller; one with an id is that task from now on. */
     Call execute(HttpHeaders headers) {
-        return new Call() {
+        return new Call(headers) {
             @Override
             CompletableFuture<Answer> run(byte[] body) {
                 WireFormat.Call asked = wire.decodeCall(body, key(headers));
                 Optional<SlaveTasks> tasks = service.tasks();
                 if (!asked.keyed() || tasks.isEmpty()) {
                     return answering(
-                            service.execute(asked.invocation(), ExecutionListener.NONE), result -> ok("", result));
+                            service.execute(asked.invocation(), ExecutionListener.NONE),
+                            result -> answer(OK, "", wire.encode(result)));
                 }
                 TaskHandle task = tasks.get().submit(asked.invocation());
                 if (!task.replayed()) {
                     inAnswer = task;
-                    return answering(task.result(), result -> ok("", result));
+                    return answering(task.result(), result -> answer(OK, "", wire.encode(result)));
                 }
                 return answering(task.await(preferredWait(headers)), state -> {
                     if (state.result().isEmpty()) {
                         return state.phase() == Phase.FORGOTTEN ? gone(state) : underWay(state);
                     }
                     inAnswer = task;
-                    return ok(REPLAYED, state.result().get());
+                    return answer(OK, REPLAYED, wire.encode(state.result().get()));
                 });
             }
         };
@@ -93,7 +110,7 @@ final class TaskCalls {
 
     /** One whose answer is that the task has been taken. */
     Call submit(HttpHeaders headers) {
-        return new Call() {
+        return new Call(headers) {
             @Override
             CompletableFuture<Answer> run(byte[] body) {
                 TaskHandle task = service.tasks()
@@ -107,7 +124,7 @@ final class TaskCalls {
                 if (over) {
                     inAnswer = task;
                 }
-                return CompletableFuture.completedFuture(Answer.of(
+                return CompletableFuture.completedFuture(answer(
                         over ? HttpResponseStatus.OK : HttpResponseStatus.ACCEPTED,
                         "Location: " + Routes.TASK + state.taskId() + "\r\n" + (task.replayed() ? REPLAYED : ""),
                         wire.encode(state)));
@@ -116,8 +133,8 @@ final class TaskCalls {
     }
 
     /** One whose answer is how a task is, at once or when it is over. */
-    Call watch(TaskId id, Map<String, List<String>> query) {
-        return new Call() {
+    Call watch(HttpHeaders headers, TaskId id, Map<String, List<String>> query) {
+        return new Call(headers) {
             @Override
             CompletableFuture<Answer> run(byte[] body) {
                 Optional<TaskHandle> found = service.tasks().orElseThrow().find(id);
@@ -128,7 +145,7 @@ final class TaskCalls {
                     if (state.result().isPresent()) {
                         inAnswer = found.get();
                     }
-                    return state.phase() == Phase.FORGOTTEN ? gone(state) : Answer.ok(wire.encode(state));
+                    return state.phase() == Phase.FORGOTTEN ? gone(state) : answer(OK, "", wire.encode(state));
                 });
             }
         };
@@ -145,10 +162,6 @@ final class TaskCalls {
         return future;
     }
 
-    private Answer ok(String headers, TaskResult result) {
-        return Answer.of(HttpResponseStatus.OK, headers, wire.encode(result));
-    }
-
     private static Answer gone(TaskState state) {
         return Answer.error(
                 HttpResponseStatus.GONE, String.valueOf(new TaskForgottenException(state.taskId()).getMessage()));
@@ -159,6 +172,14 @@ final class TaskCalls {
                 HttpResponseStatus.CONFLICT,
                 "Location: " + Routes.TASK + state.taskId() + "\r\nRetry-After: 1\r\n",
                 "this task is under way: " + state.phase().wireName());
+    }
+
+    private static boolean acceptsGzip(HttpHeaders headers) {
+        return headers.getAll("Accept-Encoding").stream()
+                .flatMap(value -> Stream.of(value.split(",", -1)))
+                .map(coding -> coding.strip().toLowerCase(Locale.ROOT))
+                .anyMatch(
+                        coding -> coding.equals("gzip") || coding.matches("gzip\\s*;\\s*q=(1|1\\..*|0?\\.0*[1-9].*)"));
     }
 
     /** A key is a task's id, in quotation marks or without. */
