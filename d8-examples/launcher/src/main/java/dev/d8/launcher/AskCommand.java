@@ -34,7 +34,7 @@ abstract class AskCommand<A> implements Callable<Integer> {
             converter = SlaveAddress.class,
             description = "the slave to ask")
     @SuppressWarnings("NullAway.Init") // Required.
-    private URI address;
+    private URI named;
 
     @Option(names = "--json", description = "print the answer as a JSON object")
     private boolean json;
@@ -48,6 +48,7 @@ abstract class AskCommand<A> implements Callable<Integer> {
     @Override
     public final Integer call() {
         PrintWriter out = spec.commandLine().getOut();
+        URI address = master.complete(named);
         try (SlaveManager manager =
                 master.manager(ConnectionPolicy.DEFAULT.withTries(1)).build()) {
             Slave slave = Answers.await(manager.register("slave", address));

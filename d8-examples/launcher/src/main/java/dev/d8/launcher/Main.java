@@ -23,7 +23,8 @@ import picocli.CommandLine.Spec;
             RunCommand.class,
             HealthCommand.class,
             VersionCommand.class,
-            MasterCommand.class
+            MasterCommand.class,
+            KeygenCommand.class
         },
         footer = {
             "",

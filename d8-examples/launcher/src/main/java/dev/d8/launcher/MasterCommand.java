@@ -65,7 +65,10 @@ final class MasterCommand implements Callable<Integer> {
             Runtime.getRuntime().halt(Main.DONE);
         }));
         for (Entry entry : entries) {
-            manager.register(entry.id(), entry.address(), entry.labels().toArray(String[]::new))
+            manager.register(
+                            entry.id(),
+                            master.complete(entry.address()),
+                            entry.labels().toArray(String[]::new))
                     .whenComplete((slave, error) -> {
                         if (error != null) {
                             spec.commandLine().getErr().println("d8: " + error.getMessage());

@@ -3,8 +3,12 @@ package dev.d8.launcher;
 import dev.d8.master.ConnectionPolicy;
 import dev.d8.master.SlaveManager;
 import dev.d8.master.VersionPolicy;
+import dev.d8.spi.Options;
 import dev.d8.version.VersionProvider;
+import java.net.URI;
 import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -28,10 +32,46 @@ final class MasterOptions {
             description = "for a slave that runs another commit: ${COMPLETION-CANDIDATES} (default: refuse)")
     private VersionPolicy policy = VersionPolicy.REFUSE;
 
+    @Option(
+            names = "--tls-ca",
+            paramLabel = "FILE",
+            description = "whose slaves to trust: a CA's certificate, or the slave's own (default: Java's CAs)")
+    private @Nullable Path tlsCa;
+
+    @Option(
+            names = "--tls-client-cert",
+            paramLabel = "FILE",
+            description = "the certificate to show to a slave that wants one")
+    private @Nullable Path tlsClientCert;
+
+    @Option(names = "--tls-client-key", paramLabel = "FILE", description = "its key, which others cannot read")
+    private @Nullable Path tlsClientKey;
+
+    /** Returns an address with its scheme: where none was given, https if there is a setting of TLS, else http. */
+    URI complete(URI slave) {
+        return slave.getScheme() != null ? slave : URI.create((tls().isEmpty() ? "http:" : "https:") + slave);
+    }
+
+    private Map<String, String> tls() {
+        Map<String, String> options = new HashMap<>();
+        put(options, "http.tls_ca", tlsCa);
+        put(options, "http.tls_client_cert", tlsClientCert);
+        put(options, "http.tls_client_key", tlsClientKey);
+        return options;
+    }
+
+    /** Sets a file as a plugin's option, if it was given. */
+    static void put(Map<String, String> options, String name, @Nullable Path file) {
+        if (file != null) {
+            options.put(name, file.toString());
+        }
+    }
+
     /** Starts a manager with these settings. */
     SlaveManager.Builder manager(ConnectionPolicy connections) {
         return SlaveManager.builder()
                 .token(token.token())
+                .options(Options.of(tls()))
                 .version(version(commit, Path.of("")))
                 .versionPolicy(policy)
                 .connectionPolicy(connections);

@@ -93,12 +93,13 @@ final class RunCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         Task task = task();
+        URI address = master.complete(slave);
         // A person waits: one try, and the reason at once.
         try (SlaveManager manager =
                 master.manager(ConnectionPolicy.DEFAULT.withTries(1)).build()) {
-            Slave registered = Answers.await(manager.register("slave", slave));
+            Slave registered = Answers.await(manager.register("slave", address));
             if (registered.status() != SlaveStatus.ALIVE) {
-                throw Answers.unusable(registered, slave);
+                throw Answers.unusable(registered, address);
             }
             CompletableFuture<TaskResult> result = manager.execute("slave", task);
             Runnable hangUp = manager::close;

@@ -6,13 +6,13 @@ import java.net.URISyntaxException;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
-/** Reads {@code HOST}, {@code HOST:PORT} or a whole URI. */
+/** Reads {@code HOST}, {@code HOST:PORT} or a whole URI; without a scheme, what it returns has none either. */
 final class SlaveAddress implements ITypeConverter<URI> {
 
     @Override
     public URI convert(String text) {
         try {
-            URI uri = new URI(text.contains("://") ? text : "http://" + text);
+            URI uri = new URI(text.contains("://") ? text : "//" + text);
             if (uri.getHost() != null) {
                 return uri.getPort() >= 0
                         ? uri
@@ -21,6 +21,7 @@ final class SlaveAddress implements ITypeConverter<URI> {
         } catch (URISyntaxException e) {
             // Told below.
         }
-        throw new TypeConversionException("\"" + text + "\" (expected: HOST:PORT, such as 10.0.0.7:7600)");
+        throw new TypeConversionException(
+                "\"" + text + "\" (expected: HOST:PORT or https://HOST:PORT, such as 10.0.0.7:7600)");
     }
 }

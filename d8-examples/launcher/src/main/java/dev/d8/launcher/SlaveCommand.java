@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -45,6 +46,26 @@ final class SlaveCommand implements Callable<Integer> {
 
     @Option(names = "--port", defaultValue = "7600", description = "0 takes a free one (default: ${DEFAULT-VALUE})")
     private int port = SlaveServer.DEFAULT_PORT;
+
+    @Option(
+            names = "--tls-cert",
+            paramLabel = "FILE",
+            description = "speak https with this certificate (PEM, with those between it and its CA)")
+    private @Nullable Path tlsCert;
+
+    @Option(names = "--tls-key", paramLabel = "FILE", description = "its key (PEM), which others cannot read")
+    private @Nullable Path tlsKey;
+
+    @Option(
+            names = "--tls-client-ca",
+            paramLabel = "FILE",
+            description = "let in only masters with a certificate of this CA")
+    private @Nullable Path tlsClientCa;
+
+    @Option(
+            names = "--insecure-http",
+            description = "listen beyond loopback without TLS: the token and the tasks can be read on the way")
+    private boolean insecureHttp;
 
     @Option(
             names = "--executors",
@@ -122,11 +143,17 @@ final class SlaveCommand implements Callable<Integer> {
     }
 
     private SlaveServer start() {
+        Map<String, String> all = new HashMap<>(options);
+        MasterOptions.put(all, "http.tls_cert", tlsCert);
+        MasterOptions.put(all, "http.tls_key", tlsKey);
+        MasterOptions.put(all, "http.tls_client_ca", tlsClientCa);
+        hideSecrets(all);
         SlaveServer.Builder builder = SlaveServer.builder()
-                .bind(bind())
+                .bind(bind(all.containsKey("http.tls_cert") ? "https" : "http"))
+                .insecureHttp(insecureHttp)
                 .token(token.token())
                 .executors(executors)
-                .options(Options.of(withSecretsHidden()))
+                .options(Options.of(all))
                 .endAbandoned(abandoned == Abandoned.end)
                 .version(MasterOptions.version(commit, repo));
         if (plugins != null) {
@@ -141,24 +168,27 @@ final class SlaveCommand implements Callable<Integer> {
         return builder.start();
     }
 
-    /** The files that the token may be in are out of a task's sight, where a task has a view of its own. */
-    private Map<String, String> withSecretsHidden() {
-        Map<String, String> all = new HashMap<>(options);
-        String secrets = token.files().stream().map(Path::toString).collect(Collectors.joining(","));
+    /** The key and the files that the token may be in are out of a task's sight, where a task has a view of its own. */
+    private void hideSecrets(Map<String, String> all) {
+        String secrets = Stream.concat(
+                        token.files().stream(),
+                        Stream.ofNullable(all.get("http.tls_key"))
+                                .map(key -> Path.of(key).toAbsolutePath().normalize()))
+                .map(Path::toString)
+                .collect(Collectors.joining(","));
         if (!secrets.isEmpty()) {
             for (String executor : List.of("python.hide", "venv.hide")) {
                 all.merge(executor, secrets, (own, more) -> own + "," + more);
             }
         }
-        return all;
     }
 
-    private URI bind() {
+    private URI bind(String scheme) {
         if (port < 0 || port > 65535) {
             throw new ConfigurationException("--port: " + port + " (expected: 0 to 65535)");
         }
         try {
-            return new URI("http", null, host, port, null, null, null);
+            return new URI(scheme, null, host, port, null, null, null);
         } catch (URISyntaxException e) {
             throw new ConfigurationException("--host: \"" + host + "\" (expected: a host name or address)", e);
         }

@@ -39,7 +39,7 @@ class LauncherTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"demo", "slave", "run", "health", "version", "master"})
+    @ValueSource(strings = {"demo", "slave", "run", "health", "version", "master", "keygen"})
     void every_command_explains_itself(String command) throws Exception {
         Ended ended = Cli.run(Map.of(), folder, "", command, "--help");
         assertThat(ended.exit()).isZero();

@@ -162,7 +162,24 @@ class SlaveProcessTest {
     }
 
     @Test
-    void beyond_loopback_a_real_token_is_needed() throws Exception {
+    void beyond_loopback_a_real_token_is_needed_and_tls_or_consent_to_do_without() throws Exception {
+        Ended clear = d8("slave", "--host", "0.0.0.0", "--port", "0");
+        assertThat(clear.exit()).isEqualTo(2);
+        assertThat(clear.err()).contains("refusing to listen on 0.0.0.0", "--tls-cert", "--insecure-http");
+        try (Cli.Running insecure = new Cli.Running(Cli.start(
+                ENVIRONMENT,
+                folder,
+                "slave",
+                "--host",
+                "0.0.0.0",
+                "--port",
+                "0",
+                "--insecure-http",
+                "--executors",
+                "python"))) {
+            assertThat(insecure.await("listening on ")).startsWith("http://0.0.0.0:");
+            assertThat(insecure.terminate().err()).contains("WARN").contains("no TLS: ");
+        }
         Ended none = Cli.run(Map.of(), folder, "", "slave", "--host", "0.0.0.0", "--port", "0");
         assertThat(none.exit()).isEqualTo(2);
         assertThat(none.err()).contains("refusing to listen on 0.0.0.0").contains("SLAVE_TOKEN");

@@ -89,7 +89,7 @@ final class ServerHandshake extends ChannelInboundHandlerAdapter {
                                     HttpResponseStatus.BAD_REQUEST, "this port speaks TLS; the address is https://…")
                             .encode(ctx.alloc(), Answer.Connection.CLOSED, false));
         } else {
-            log.debug("connection from {}: no TLS: {}", ctx.channel().remoteAddress(), cause.getMessage());
+            log.debug("connection from {}: no TLS: {}", ctx.channel().remoteAddress(), cause.toString());
         }
     }
 
