@@ -99,6 +99,9 @@ final class ContainerPool implements AutoCloseable {
      */
     synchronized void serve(ReadyEngine engine, Shape usual) {
         Shape before = this.usual;
+        if (this.engine != null && !this.engine.host().equals(engine.host())) {
+            suspend(); // What is parked is parked elsewhere.
+        }
         this.engine = engine;
         this.usual = usual;
         if (before == null || time.since(lastAsked).compareTo(idle) >= 0) {
@@ -160,6 +163,8 @@ final class ContainerPool implements AutoCloseable {
             workers.execute(() -> make(on, next));
         } catch (RejectedExecutionException e) {
             coming = null; // The executor is being closed.
+        } catch (Throwable e) {
+            failed(e); // The machine has no thread left.
         }
     }
 
@@ -167,7 +172,7 @@ final class ContainerPool implements AutoCloseable {
         long began = time.nanoTime();
         try {
             made(shape, maker.make(on, shape), began);
-        } catch (RuntimeException e) {
+        } catch (Throwable e) {
             failed(e);
         }
     }
@@ -188,7 +193,7 @@ final class ContainerPool implements AutoCloseable {
         refill();
     }
 
-    private synchronized void failed(RuntimeException failure) {
+    private synchronized void failed(Throwable failure) {
         coming = null;
         if (closed) {
             return;

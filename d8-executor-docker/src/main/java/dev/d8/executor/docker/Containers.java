@@ -245,8 +245,8 @@ final class Containers implements AutoCloseable {
         }
         try {
             return CompletableFuture.runAsync(() -> removeNow(client, id), workers);
-        } catch (RejectedExecutionException e) {
-            removeNow(client, id); // The executor is closed.
+        } catch (RejectedExecutionException | OutOfMemoryError e) {
+            removeNow(client, id); // The executor is closed, or the machine has no thread left.
             return CompletableFuture.completedFuture(null);
         }
     }

@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 /**
  * docker-java's clients for one engine.
@@ -24,14 +25,54 @@ record DockerClients(URI host, DockerClient control, DockerClient streams) imple
 
     private static final Duration CONNECT_WITHIN = Duration.ofSeconds(3);
 
+    private static final Pattern CONTEXT = Pattern.compile("\"currentContext\"\\s*:\\s*\"(?!(default)?\")");
+
     /** A start on a busy, small machine takes seconds. */
     private static final Duration ANSWER_WITHIN = Duration.ofSeconds(60);
 
-    /** Returns whether this user's files may name an engine: a Docker context or docker-java's own properties. */
-    static boolean configuredByUser() {
+    /**
+     * Returns the host that is configured, else the usual socket that exists now; empty: docker-java knows one.
+     *
+     * @throws NotReadyException if there is none
+     */
+    static Optional<String> whereabouts(Optional<String> configured) throws NotReadyException {
+        Optional<String> host = configured
+                .or(() -> Optional.ofNullable(System.getenv("DOCKER_HOST")))
+                .filter(named -> !named.isBlank());
+        return host.isPresent() || configuredByUser() ? host : Optional.of(firstOf(usualSockets()));
+    }
+
+    static String firstOf(List<Path> sockets) throws NotReadyException {
+        for (Path socket : sockets) {
+            if (Files.exists(socket)) {
+                return "unix://" + socket;
+            }
+        }
+        throw new NotReadyException(EngineTrouble.nowhere(sockets));
+    }
+
+    /** Returns whether this user may have named an engine: by a Docker context or docker-java's own properties. */
+    private static boolean configuredByUser() {
         Path home = Path.of(System.getProperty("user.home", "/"));
-        return Files.exists(home.resolve(".docker/config.json"))
-                || Files.exists(home.resolve(".docker-java.properties"));
+        if (Files.exists(home.resolve(".docker-java.properties"))) {
+            return true;
+        }
+        String context = System.getenv("DOCKER_CONTEXT");
+        if (context != null && !context.isBlank()) {
+            return !context.equals("default");
+        }
+        String folder = System.getenv("DOCKER_CONFIG");
+        return namesContext(folder == null ? home.resolve(".docker") : Path.of(folder));
+    }
+
+    /** Returns whether Docker's configuration, which most have for other reasons, names a context. */
+    static boolean namesContext(Path folder) {
+        try {
+            return CONTEXT.matcher(Files.readString(folder.resolve("config.json")))
+                    .find();
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     /** Returns where engines listen that nobody has named: Docker, rootless Docker, and Podman's that speak its API. */

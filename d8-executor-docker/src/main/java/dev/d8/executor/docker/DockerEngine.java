@@ -13,9 +13,10 @@ import java.nio.file.Path;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
@@ -37,28 +38,35 @@ final class DockerEngine implements AutoCloseable {
     /** The first look includes the start of a container. */
     private static final Duration FIRST_LOOK = Duration.ofSeconds(30);
 
+    /** Tells where the engine is by now; empty: where docker-java finds it by this user's files. */
+    interface Whereabouts {
+        Optional<String> host() throws NotReadyException;
+    }
+
     private final DockerSettings settings;
+    private final Whereabouts where;
     private final Containers containers;
     private final Images images;
     private final ContainerPool pool;
-    private final HostsFile hosts = new HostsFile();
     private final TimeSource time;
     private final Executor workers;
 
     private volatile @Nullable Look look;
     private volatile @Nullable State last;
 
-    // Only the one look that runs sets these.
-    private volatile @Nullable DockerClients clients;
+    /** By host. Of several that were found one after the other all are kept: tasks may still run there. */
+    private final Map<String, Connection> connections = new ConcurrentHashMap<>();
 
     DockerEngine(
             DockerSettings settings,
+            Whereabouts where,
             Containers containers,
             Images images,
             ContainerPool pool,
             TimeSource time,
             Executor workers) {
         this.settings = settings;
+        this.where = where;
         this.containers = containers;
         this.images = images;
         this.pool = pool;
@@ -72,6 +80,8 @@ final class DockerEngine implements AutoCloseable {
     /** What a look found: what to run on unless tasks cannot run. */
     private record State(
             Availability availability, @Nullable Ready ready) {}
+
+    private record Connection(DockerClients clients, HostsFile hosts) {}
 
     /** A look that was begun. */
     private static final class Look {
@@ -144,41 +154,46 @@ final class DockerEngine implements AutoCloseable {
             workers.execute(() -> take(started));
         } catch (RejectedExecutionException e) {
             started.result.complete(new State(new Unavailable("the executor is closed"), null));
+        } catch (Throwable e) { // The machine has no thread left.
+            started.result.completeExceptionally(e);
         }
         return started;
     }
 
     private void take(Look current) {
-        State state;
         try {
-            state = look(current);
+            State state = found(current);
+            last = state;
+            Ready ready = state.ready();
+            if (ready == null) {
+                pool.suspend();
+            } else {
+                pool.serve(ready.engine(), Shape.usual(settings, ready.image()));
+            }
+            current.result.complete(state);
+        } catch (Throwable e) { // Whoever waits is told, and the next look may find more.
+            current.result.completeExceptionally(e);
+        }
+    }
+
+    private State found(Look current) {
+        try {
+            return look(current);
         } catch (NotReadyException e) {
-            state = new State(new Unavailable(String.valueOf(e.getMessage())), null);
-        } catch (RuntimeException | LinkageError e) {
-            state = new State(new Unavailable("the Docker engine cannot be used: " + EngineTrouble.words(e)), null);
+            return new State(new Unavailable(String.valueOf(e.getMessage())), null);
         } catch (InterruptedException e) {
-            state = new State(new Unavailable("the executor is closed"), null);
+            return new State(new Unavailable("the executor is closed"), null);
+        } catch (RuntimeException | Error e) {
+            return new State(new Unavailable("the Docker engine cannot be used: " + EngineTrouble.words(e)), null);
         }
-        last = state;
-        Ready ready = state.ready();
-        if (ready == null) {
-            pool.suspend();
-        } else {
-            pool.serve(ready.engine(), Shape.usual(settings, ready.image()));
-        }
-        current.result.complete(state);
     }
 
     private State look(Look current) throws NotReadyException, InterruptedException {
-        Optional<String> configured = settings.host()
-                .or(() -> Optional.ofNullable(System.getenv("DOCKER_HOST")))
-                .filter(host -> !host.isBlank());
         // docker-java is loaded only where there may be something to talk to.
-        if (configured.isEmpty() && !DockerClients.configuredByUser()) {
-            configured = Optional.of(firstOf(DockerClients.usualSockets()));
-        }
-        requireSocket(configured.orElse(""));
-        DockerClients connected = connect(configured);
+        Optional<String> found = where.host();
+        requireSocket(found.orElse(""));
+        Connection connection = connect(found);
+        DockerClients connected = connection.clients();
         URI host = connected.host();
         requireSocket(host.toString());
         current.step = "connecting to the Docker engine at " + host;
@@ -192,10 +207,15 @@ final class DockerEngine implements AutoCloseable {
         }
         Walls.requireApi(String.valueOf(version.getApiVersion()));
         ReadyEngine engine = new ReadyEngine(
-                host, connected.control(), connected.streams(), Walls.of(settings, info), hosts, clock(info));
+                host,
+                connected.control(),
+                connected.streams(),
+                Walls.of(settings, info),
+                connection.hosts(),
+                clock(info));
         containers.sweep(engine);
         if (settings.network().equals(DockerSettings.NO_NETWORK)) {
-            hosts.prepare(containers, connected.control(), settings.image());
+            connection.hosts().prepare(containers, connected.control(), settings.image());
         }
         current.step = "trying out the image " + settings.image();
         Image image = images.find(engine, settings.image());
@@ -206,15 +226,6 @@ final class DockerEngine implements AutoCloseable {
                         Isolation.CONTAINER,
                         Optional.of(image.python())),
                 new Ready(engine, image));
-    }
-
-    private static String firstOf(List<Path> sockets) throws NotReadyException {
-        for (Path socket : sockets) {
-            if (Files.exists(socket)) {
-                return "unix://" + socket;
-            }
-        }
-        throw new NotReadyException(EngineTrouble.nowhere(sockets));
     }
 
     private static void requireSocket(String host) throws NotReadyException {
@@ -229,19 +240,14 @@ final class DockerEngine implements AutoCloseable {
         }
     }
 
-    private DockerClients connect(Optional<String> configured) throws NotReadyException {
-        DockerClients existing = clients;
-        if (existing == null) {
-            try {
-                existing = DockerClients.of(configured);
-            } catch (RuntimeException e) {
-                throw new NotReadyException(
-                        "the Docker host " + configured.orElse("of the Docker context") + " cannot be used: "
-                                + EngineTrouble.words(e) + ". Set docker.host to unix://PATH or tcp://HOST:PORT");
-            }
-            clients = existing;
+    private Connection connect(Optional<String> host) throws NotReadyException {
+        try {
+            return connections.computeIfAbsent(
+                    host.orElse(""), key -> new Connection(DockerClients.of(host), new HostsFile()));
+        } catch (RuntimeException e) {
+            throw new NotReadyException("the Docker host " + host.orElse("of the Docker context") + " cannot be used: "
+                    + EngineTrouble.words(e) + ". Set docker.host to unix://PATH or tcp://HOST:PORT");
         }
-        return existing;
     }
 
     private static Instant clock(Info info) throws NotReadyException {
@@ -255,9 +261,6 @@ final class DockerEngine implements AutoCloseable {
 
     @Override
     public void close() {
-        DockerClients open = clients;
-        if (open != null) {
-            open.close();
-        }
+        connections.values().forEach(connection -> connection.clients().close());
     }
 }

@@ -96,7 +96,8 @@ public final class DockerExecutor implements Executor {
         runner = new ContainerRunner(containers, settings, time, workers);
         pool = new ContainerPool(settings.pool(), containers::open, time, workers);
         images = new Images(settings, runner, time, workers);
-        engine = new DockerEngine(settings, containers, images, pool, time, workers);
+        engine = new DockerEngine(
+                settings, () -> DockerClients.whereabouts(settings.host()), containers, images, pool, time, workers);
         workingDirs = new WorkingDirs(settings.mounts(), settings.writableMounts());
         warnOfWhatIsWidened();
     }

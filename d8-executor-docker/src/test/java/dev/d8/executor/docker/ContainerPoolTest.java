@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -34,7 +35,7 @@ class ContainerPoolTest {
     private final FakeTime time = new FakeTime();
     private final Deque<Runnable> work = new ArrayDeque<>();
     private final DockerClient client = client();
-    private final ReadyEngine engine =
+    private ReadyEngine engine =
             new ReadyEngine(URI.create("unix:///nowhere"), client, client, List.of(), new HostsFile(), Instant.EPOCH);
 
     /** Shapes of containers in the order in which they were made, and the links of those that were given up. */
@@ -43,6 +44,7 @@ class ContainerPoolTest {
     private final List<ContainerLink> links = new ArrayList<>();
     private final List<ContainerLink> ended = new ArrayList<>();
     private @Nullable RuntimeException trouble;
+    private @Nullable Error fatal;
     private Duration takes = Duration.ZERO;
 
     private static DockerClient client() {
@@ -71,6 +73,9 @@ class ContainerPoolTest {
 
     private ContainerLink make(ReadyEngine on, Shape shape) {
         assertThat(on).isSameAs(engine);
+        if (fatal != null) {
+            throw fatal;
+        }
         if (trouble != null) {
             throw trouble;
         }
@@ -204,6 +209,40 @@ class ContainerPoolTest {
         trouble = null;
         pass(ContainerPool.SHORTEST_PAUSE);
         assertThat(pool.parked()).as("the pauses begin anew").isEqualTo(1);
+    }
+
+    @Test
+    void a_machine_without_a_thread_to_spare_is_tried_again() {
+        OutOfMemoryError noThread = new OutOfMemoryError("unable to create native thread");
+        AtomicReference<@Nullable Error> none = new AtomicReference<>(noThread);
+        ContainerPool pool = new ContainerPool(new DockerSettings.Pool(1, 1, IDLE), this::make, time, task -> {
+            Error error = none.getAndSet(null);
+            if (error != null) {
+                throw error;
+            }
+            work.add(task);
+        });
+        fatal = noThread;
+        pool.serve(engine, usual); // No thread to make one on.
+        pass(ContainerPool.SHORTEST_PAUSE); // One, but none for whoever makes it.
+        fatal = null;
+        assertThat(pool.parked()).isZero();
+
+        pass(ContainerPool.LONGEST_PAUSE);
+        assertThat(pool.parked()).isEqualTo(1);
+    }
+
+    @Test
+    void what_is_parked_on_one_engine_is_not_taken_on_another() {
+        ContainerPool pool = pool(1, 1);
+        pool.serve(engine, usual);
+        work();
+        engine = new ReadyEngine(
+                URI.create("unix:///elsewhere"), client, client, List.of(), new HostsFile(), Instant.EPOCH);
+        pool.serve(engine, usual);
+        assertThat(ended).containsExactly(links.get(0));
+        work();
+        assertThat(pool.take(usual)).isSameAs(links.get(1));
     }
 
     @Test

@@ -1,14 +1,16 @@
 package dev.d8.executor.docker;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.d8.Invocation;
 import dev.d8.Termination.Status;
+import dev.d8.spi.Availability;
 import dev.d8.spi.Availability.Available;
 import dev.d8.spi.Availability.Unavailable;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ExecutionOutcome;
-import dev.d8.spi.Options;
+import dev.d8.spi.TimeSource;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -24,8 +26,13 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -41,7 +48,7 @@ class DockerEngineTest {
     Path temp;
 
     private static DockerExecutor executor(String host) {
-        return new DockerExecutor(DockerSettings.of(Options.of(Map.of("host", host, "image", "nobody/nothing:1"))));
+        return new DockerExecutor(TestEngine.settings(Map.of("host", host, "image", "nobody/nothing:1")));
     }
 
     private static String reason(String host) {
@@ -76,6 +83,73 @@ class DockerEngineTest {
         Path socket = Files.createFile(temp.resolve("docker.sock"));
 
         assertThat(reason("unix://" + socket)).contains("no Docker engine answers", "refused", "Start Docker");
+    }
+
+    @Test
+    void the_first_of_the_usual_sockets_is_looked_for_anew_each_time() throws Exception {
+        Path first = temp.resolve("first.sock");
+        Path second = Files.createFile(temp.resolve("second.sock"));
+        ExecutorService workers = Executors.newCachedThreadPool();
+        try (TimeSource time = TimeSource.system();
+                DockerEngine engine =
+                        engine(() -> Optional.of(DockerClients.firstOf(List.of(first, second))), time, workers)) {
+            assertThatThrownBy(engine::ready).hasMessageContaining("no Docker engine answers at unix://" + second);
+
+            Files.createFile(first);
+
+            Availability found = engine.probe();
+            while (!TestEngine.reason(found).contains(first.toString())) { // As long as this test may take.
+                found = engine.probe();
+            }
+            assertThat(TestEngine.reason(found)).contains("no Docker engine answers at unix://" + first);
+        } finally {
+            workers.shutdownNow();
+        }
+    }
+
+    @Test
+    void a_configuration_of_docker_names_an_engine_only_by_a_context() throws Exception {
+        assertThat(DockerClients.namesContext(temp)).isFalse();
+        Path file = temp.resolve("config.json");
+        Files.writeString(file, "{\"auths\": {}, \"credsStore\": \"pass\"}");
+        assertThat(DockerClients.namesContext(temp)).isFalse();
+        Files.writeString(file, "{\"auths\": {}, \"currentContext\": \"default\"}");
+        assertThat(DockerClients.namesContext(temp)).isFalse();
+        Files.writeString(file, "{\"auths\": {}, \"currentContext\" : \"attic\"}");
+        assertThat(DockerClients.namesContext(temp)).isTrue();
+    }
+
+    @Test
+    void a_look_that_no_thread_can_take_is_over_and_the_next_one_is_taken() {
+        AtomicBoolean noThread = new AtomicBoolean(true);
+        Executor workers = task -> {
+            if (noThread.getAndSet(false)) {
+                throw new OutOfMemoryError("unable to create native thread");
+            }
+            task.run();
+        };
+        DockerEngine.Whereabouts failing = () -> {
+            throw new OutOfMemoryError("Java heap space");
+        };
+        try (TimeSource time = TimeSource.system();
+                DockerEngine engine = engine(failing, time, workers)) {
+            assertThat(TestEngine.reason(engine.probe())).contains("unable to create native thread");
+            assertThat(TestEngine.reason(engine.probe())).contains("Java heap space");
+        }
+    }
+
+    private static DockerEngine engine(DockerEngine.Whereabouts where, TimeSource time, Executor workers) {
+        DockerSettings settings = TestEngine.settings(Map.of());
+        Containers containers = new Containers(settings, "nobody", workers);
+        ContainerRunner runner = new ContainerRunner(containers, settings, time, workers);
+        return new DockerEngine(
+                settings,
+                where,
+                containers,
+                new Images(settings, runner, time, workers),
+                new ContainerPool(settings.pool(), containers::open, time, workers),
+                time,
+                workers);
     }
 
     @Test
@@ -147,8 +221,7 @@ class DockerEngineTest {
         TestEngine.executor(Map.of()).close();
         Path real = Path.of(URI.create(TestEngine.host()).getPath());
         Path link = Files.createSymbolicLink(temp.resolve("docker.sock"), real);
-        Map<String, String> options = new HashMap<>(Map.of("host", "unix://" + link, "image", TestEngine.image()));
-        try (DockerExecutor executor = new DockerExecutor(DockerSettings.of(Options.of(options)))) {
+        try (DockerExecutor executor = new DockerExecutor(TestEngine.settings(Map.of("host", "unix://" + link)))) {
             assertThat(TestEngine.probed(executor)).isInstanceOf(Available.class);
 
             Files.delete(link);

@@ -11,7 +11,6 @@ import dev.d8.spi.Availability.Available;
 import dev.d8.spi.Availability.Unavailable;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ExecutionOutcome;
-import dev.d8.spi.Options;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -52,8 +51,7 @@ class EngineTroubleTest {
                 InputStream image = from.saveImageCmd(TestEngine.image()).exec()) {
             to.loadImageCmd(image).exec();
         }
-        executor = new DockerExecutor(DockerSettings.of(
-                Options.of(Map.of("host", host(), "image", TestEngine.image(), "slave_id", "trouble", "pool", "1"))));
+        executor = new DockerExecutor(TestEngine.settings(Map.of("host", host(), "pool", "1")));
     }
 
     @AfterAll
