@@ -85,7 +85,7 @@ public final class DockerExecutor implements Executor {
 
     DockerExecutor(DockerSettings settings) {
         this.settings = settings;
-        identity = SlaveIdentity.claim(settings.slaveId(), SlaveIdentity.directory());
+        identity = SlaveIdentity.claim(settings.slaveId(), SlaveIdentity.directory(), SlaveIdentity.machine());
         AtomicInteger number = new AtomicInteger();
         workers = Executors.newCachedThreadPool(task -> {
             Thread thread = new Thread(task, "d8-docker-" + number.incrementAndGet());

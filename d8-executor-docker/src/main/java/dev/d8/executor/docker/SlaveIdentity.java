@@ -3,14 +3,15 @@ package dev.d8.executor.docker;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -26,11 +27,16 @@ final class SlaveIdentity implements AutoCloseable {
 
     private static final int MOST = 64;
 
+    /** The files that this JVM holds locked, or is about to look at. */
+    private static final Set<Path> HELD = ConcurrentHashMap.newKeySet();
+
     private final String id;
+    private final @Nullable Path file;
     private final @Nullable FileChannel held;
 
-    private SlaveIdentity(String id, @Nullable FileChannel held) {
+    private SlaveIdentity(String id, @Nullable Path file, @Nullable FileChannel held) {
         this.id = id;
+        this.file = file;
         this.held = held;
     }
 
@@ -43,15 +49,19 @@ final class SlaveIdentity implements AutoCloseable {
                 .resolve("d8");
     }
 
-    /** Claims a mark; a random one where none can be kept. */
-    static SlaveIdentity claim(Optional<String> configured, Path directory) {
+    /**
+     * Claims a mark; a random one where none can be kept.
+     *
+     * @param machine whose marks: others may use the directory, too
+     */
+    static SlaveIdentity claim(Optional<String> configured, Path directory, String machine) {
         if (configured.isPresent()) {
-            return new SlaveIdentity(configured.get(), null);
+            return new SlaveIdentity(configured.get(), null, null);
         }
         try {
-            Files.createDirectories(directory);
+            Path real = Files.createDirectories(directory).toRealPath();
             for (int i = 0; i < MOST; i++) {
-                SlaveIdentity free = claim(directory.resolve("docker-slave-" + i));
+                SlaveIdentity free = claim(real.resolve("docker-slave-" + machine + "-" + i));
                 if (free != null) {
                     return free;
                 }
@@ -61,25 +71,46 @@ final class SlaveIdentity implements AutoCloseable {
                     "this slave's mark cannot be kept ({}), so a later life cannot tell its containers: docker.slave_id",
                     e.toString());
         }
-        return new SlaveIdentity(UUID.randomUUID().toString(), null);
+        return new SlaveIdentity(UUID.randomUUID().toString(), null, null);
     }
 
     private static @Nullable SlaveIdentity claim(Path file) throws IOException {
-        FileChannel channel =
-                FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE, StandardOpenOption.CREATE);
-        try {
-            FileLock lock = channel.tryLock();
-            if (lock != null) {
-                return new SlaveIdentity(idIn(channel), channel);
-            }
-        } catch (OverlappingFileLockException e) {
-            // Another slave in this JVM.
-        } catch (IOException e) {
-            channel.close();
-            throw e;
+        // To close a second channel to a file that this JVM holds locked would end the lock: fcntl(2).
+        if (!HELD.add(file)) {
+            return null;
         }
-        channel.close();
-        return null;
+        boolean claimed = false;
+        try {
+            FileChannel channel = FileChannel.open(
+                    file, StandardOpenOption.READ, StandardOpenOption.WRITE, StandardOpenOption.CREATE);
+            try {
+                if (channel.tryLock() != null) {
+                    SlaveIdentity free = new SlaveIdentity(idIn(channel), file, channel);
+                    claimed = true;
+                    return free;
+                }
+                return null;
+            } finally {
+                if (!claimed) {
+                    channel.close();
+                }
+            }
+        } finally {
+            if (!claimed) {
+                HELD.remove(file);
+            }
+        }
+    }
+
+    /** Returns a name of this machine for a file: a home may be shared, and a machine cloned with its files. */
+    static String machine() {
+        String name;
+        try {
+            name = Files.readString(Path.of("/proc/sys/kernel/hostname"));
+        } catch (IOException e) {
+            name = Objects.requireNonNullElse(System.getenv("HOSTNAME"), "localhost");
+        }
+        return name.strip().replaceAll("[^A-Za-z0-9.-]", "_");
     }
 
     private static String idIn(FileChannel channel) throws IOException {
@@ -108,6 +139,9 @@ final class SlaveIdentity implements AutoCloseable {
             }
         } catch (IOException e) {
             // The lock ends with the process at the latest.
+        }
+        if (file != null) {
+            HELD.remove(file);
         }
     }
 }

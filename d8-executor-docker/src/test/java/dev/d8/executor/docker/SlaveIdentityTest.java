@@ -2,6 +2,7 @@ package dev.d8.executor.docker;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -15,7 +16,7 @@ class SlaveIdentityTest {
     Path folder;
 
     private SlaveIdentity claim(Path where) {
-        return SlaveIdentity.claim(Optional.empty(), where);
+        return SlaveIdentity.claim(Optional.empty(), where, "here");
     }
 
     @Test
@@ -36,9 +37,54 @@ class SlaveIdentityTest {
         }
     }
 
+    /** Another slave, in a process of its own. */
+    static final class Neighbour {
+        private Neighbour() {}
+
+        public static void main(String[] args) {
+            System.out.println(SlaveIdentity.claim(Optional.empty(), Path.of(args[0]), "here")
+                    .id());
+        }
+    }
+
+    @Test
+    void a_neighbour_in_another_process_gets_none_of_those_that_are_held_here() throws Exception {
+        try (SlaveIdentity one = claim(folder);
+                SlaveIdentity other = claim(folder)) {
+            Process neighbour = new ProcessBuilder(
+                            Path.of(System.getProperty("java.home"), "bin", "java")
+                                    .toString(),
+                            "-XX:+UseSerialGC",
+                            "-XX:TieredStopAtLevel=1",
+                            "-cp",
+                            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+                            Neighbour.class.getName(),
+                            folder.toString())
+                    .redirectError(ProcessBuilder.Redirect.INHERIT)
+                    .start();
+            String id = new String(neighbour.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+
+            assertThat(neighbour.waitFor()).isZero();
+            assertThat(UUID.fromString(id)).hasToString(id);
+            assertThat(id).isNotIn(one.id(), other.id());
+        }
+    }
+
+    @Test
+    void a_machine_that_shares_the_directory_has_marks_of_its_own() {
+        String here;
+        try (SlaveIdentity one = claim(folder)) {
+            here = one.id();
+        }
+        try (SlaveIdentity there = SlaveIdentity.claim(Optional.empty(), folder, "there")) {
+            assertThat(there.id()).isNotEqualTo(here);
+        }
+        assertThat(SlaveIdentity.machine()).matches("[A-Za-z0-9._-]+");
+    }
+
     @Test
     void what_is_configured_is_taken_as_it_is() {
-        try (SlaveIdentity one = SlaveIdentity.claim(Optional.of("attic"), folder)) {
+        try (SlaveIdentity one = SlaveIdentity.claim(Optional.of("attic"), folder, "here")) {
             assertThat(one.id()).isEqualTo("attic");
         }
         assertThat(folder).isEmptyDirectory();
@@ -47,7 +93,7 @@ class SlaveIdentityTest {
     @Test
     void a_file_of_rubbish_is_written_anew() throws Exception {
         Path file = Files.writeString(
-                folder.resolve("docker-slave-0"), "rubbish of whatever length that somebody left here");
+                folder.resolve("docker-slave-here-0"), "rubbish of whatever length that somebody left here");
         try (SlaveIdentity one = claim(folder)) {
             assertThat(Files.readString(file)).isEqualTo(one.id() + "\n");
         }
