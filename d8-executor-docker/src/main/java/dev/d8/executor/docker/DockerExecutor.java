@@ -62,7 +62,7 @@ import org.slf4j.LoggerFactory;
  * one</td></tr>
  * <tr><td>{@code docker.pool}</td><td>2</td><td>containers at the most that wait for tasks, 0 to 100</td></tr>
  * <tr><td>{@code docker.prefetch}</td><td>{@code docker.pool}</td><td>how many of these are there before the first task, and
- * whatever happens</td></tr>
+ * again when none has come for {@code docker.pool_idle}</td></tr>
  * <tr><td>{@code docker.pool_idle}</td><td>3600</td><td>seconds after which a container that waits is replaced, and what
  * tasks asked for is forgotten</td></tr>
  * </table>

@@ -36,7 +36,7 @@ record DockerSettings(
      * How containers are made ahead of tasks.
      *
      * @param size how many wait at the most
-     * @param prefetch how many wait before the first task, and whatever happens
+     * @param prefetch how many wait before the first task, and again when none has come for as long as {@code idle}
      * @param idle how long one waits at the most before it is replaced, and how long what tasks asked for is remembered
      */
     record Pool(int size, int prefetch, Duration idle) {}
