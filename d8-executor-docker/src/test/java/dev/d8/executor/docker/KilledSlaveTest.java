@@ -94,11 +94,11 @@ class KilledSlaveTest {
             try (DockerExecutor back = TestEngine.executor(Map.of("slave_id", slave, "pool", "0"))) {
                 long until = System.nanoTime() + SHORTLY.toNanos();
                 while (!TestEngine.containersOf(client, slave).isEmpty()) {
+                    back.probe(); // The first look may have come before what the engine was about to start.
                     assertThat(System.nanoTime())
                             .as("of %s is left %s", left, TestEngine.containersOf(client, slave))
                             .isLessThan(until);
                 }
-                assertThat(back.probe()).isNotNull();
             }
             assertThat(ids(TestEngine.containersOf(client, slave + "-neighbour")))
                     .containsExactlyElementsOf(ids(others));
