@@ -121,7 +121,7 @@ final class WorkingDirs {
     /** Returns which directory a path means now. */
     static String identity(Path directory) throws IOException {
         Map<String, Object> is = Files.readAttributes(directory, "unix:dev,ino", LinkOption.NOFOLLOW_LINKS);
-        return is.get("dev") + ":" + is.get("ino");
+        return Long.toUnsignedString((Long) is.get("dev")) + ":" + Long.toUnsignedString((Long) is.get("ino"));
     }
 
     private static String mounts() throws IOException {

@@ -9,6 +9,7 @@ import com.github.dockerjava.zerodep.ZerodepDockerHttpClient;
 import dev.d8.executor.python.engine.AgentProgram;
 import dev.d8.testkit.FakeTime;
 import java.net.URI;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayDeque;
@@ -165,6 +166,11 @@ class ContainerPoolTest {
         work();
         Shape odd = new Shape(image, 512, 10, Optional.empty(), Map.of("PYTHONHASHSEED", "1"));
         assertThat(pool.take(odd)).isNull();
+        Path directory = Path.of("/srv/data");
+        WorkingDirs.Mount mount = new WorkingDirs.Mount(directory, directory, false, "1:2");
+        assertThat(pool.take(new Shape(image, 512, 10, Optional.of(mount), Map.of())))
+                .as("its path may mean another directory by then")
+                .isNull();
         pass(ContainerPool.BREATH);
         assertThat(made).containsExactly(usual);
         assertThat(pool.take(usual)).isNotNull();
