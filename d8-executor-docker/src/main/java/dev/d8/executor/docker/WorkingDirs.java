@@ -10,6 +10,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -121,7 +122,11 @@ final class WorkingDirs {
     /** Returns which directory a path means now. */
     static String identity(Path directory) throws IOException {
         Map<String, Object> is = Files.readAttributes(directory, "unix:dev,ino", LinkOption.NOFOLLOW_LINKS);
-        return Long.toUnsignedString((Long) is.get("dev")) + ":" + Long.toUnsignedString((Long) is.get("ino"));
+        return number(is, "dev") + ":" + number(is, "ino");
+    }
+
+    private static String number(Map<String, Object> attributes, String name) {
+        return Long.toUnsignedString((long) Objects.requireNonNull(attributes.get(name), name));
     }
 
     private static String mounts() throws IOException {
