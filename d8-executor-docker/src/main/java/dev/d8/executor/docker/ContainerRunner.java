@@ -105,7 +105,13 @@ final class ContainerRunner {
             if (conversation.over()) {
                 link.setOver();
             }
-            return conversation.lostBeforeStart() ? Optional.empty() : Optional.of(outcome);
+            if (!conversation.lostBeforeStart()) {
+                return Optional.of(outcome);
+            }
+            // An agent says that a task starts before it starts it, but whoever relays that may have gone in between.
+            // Only
+            // a container that has ended by itself has certainly not started it.
+            return Containers.hasEnded(engine, link.container()) ? Optional.empty() : Optional.of(lost(outcome));
         } catch (InterruptedException e) {
             link.close();
             awaitRemoved(link.removed(), invocation);
@@ -142,6 +148,13 @@ final class ContainerRunner {
         } catch (InterruptedException e) {
             LOG.warn("task {}: interrupted twice while its container is removed", invocation.taskId());
         }
+    }
+
+    private static ExecutionOutcome lost(ExecutionOutcome outcome) {
+        return ExecutionOutcome.notStarted(
+                Status.EXECUTOR_LOST,
+                outcome.message().orElse("the Docker engine went away") + "; the task may have run",
+                outcome.executor());
     }
 
     static ExecutionOutcome notStarted(String message) {

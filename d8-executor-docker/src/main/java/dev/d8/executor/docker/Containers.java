@@ -2,6 +2,7 @@ package dev.d8.executor.docker;
 
 import com.github.dockerjava.api.DockerClient;
 import com.github.dockerjava.api.command.CreateContainerCmd;
+import com.github.dockerjava.api.command.WaitContainerResultCallback;
 import com.github.dockerjava.api.exception.ConflictException;
 import com.github.dockerjava.api.exception.NotFoundException;
 import com.github.dockerjava.api.model.Capability;
@@ -14,6 +15,7 @@ import com.github.dockerjava.api.model.MountType;
 import com.github.dockerjava.api.model.Ulimit;
 import dev.d8.executor.python.engine.AgentProgram;
 import dev.d8.executor.python.engine.Frame;
+import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -139,14 +141,12 @@ final class Containers implements AutoCloseable {
     }
 
     private String create(ReadyEngine engine, Shape shape, Optional<String> hosts) {
-        List<String> env = new ArrayList<>(List.of("HOME=/tmp"));
-        shape.environment().forEach((name, value) -> env.add(name + "=" + value));
         return create(
                 engine.control(),
                 engine.control()
                         .createContainerCmd(shape.image().id())
                         .withEntrypoint(AgentProgram.command("python3"))
-                        .withEnv(env)
+                        .withEnv(List.of("HOME=/tmp"))
                         .withUser(settings.user())
                         .withWorkingDir("/tmp")
                         // A first process heeds no other signal, and an engine that stops would wait for it.
@@ -213,6 +213,18 @@ final class Containers implements AutoCloseable {
         paths.add("/tmp");
         String options = "rw,noexec,nosuid,nodev,mode=1777,size=" + settings.tmpBytes();
         return paths.stream().collect(Collectors.toMap(path -> path, path -> options));
+    }
+
+    /** Waits for a moment; returns whether the engine says that a container has ended. */
+    static boolean hasEnded(ReadyEngine engine, String id) throws InterruptedException {
+        try (WaitContainerResultCallback end =
+                engine.streams().waitContainerCmd(id).exec(new WaitContainerResultCallback())) {
+            return end.awaitCompletion(END_SECONDS, TimeUnit.SECONDS);
+        } catch (NotFoundException e) {
+            return true;
+        } catch (IOException | RuntimeException e) {
+            return false;
+        }
     }
 
     private static Mount bind(String source, String target) {
