@@ -81,6 +81,7 @@ final class TlsTrouble {
     }
 
     private static String ofAlert(String alert, boolean identified) {
+        String options = TlsSettings.named("tls_client_cert") + " and " + TlsSettings.named("tls_client_key");
         return switch (alert) {
             case "certificate_required",
                     "bad_certificate",
@@ -90,8 +91,10 @@ final class TlsTrouble {
                 identified
                         ? "it does not accept this side's certificate (" + alert
                                 + "). Is it of the CA that the slave's --tls-client-ca names, and still valid?"
-                        : "it wants a certificate of its callers (" + alert + "): "
-                                + TlsSettings.named("tls_client_cert") + " and " + TlsSettings.named("tls_client_key");
+                        : "it wants a certificate of its callers (" + alert + "): " + options;
+            case "handshake_failure" -> // In TLS 1.2 the alert for that, and for having no cipher in common.
+                "it refuses TLS (handshake_failure). Perhaps it wants a certificate of its callers"
+                        + (identified ? ", and another one than this side's" : ": " + options);
             case "protocol_version" -> "it speaks neither TLS 1.3 nor TLS 1.2";
             default -> "it refuses TLS: " + alert;
         };
