@@ -19,6 +19,7 @@ import dev.d8.spi.TimeSource;
 import dev.d8.spi.Transport;
 import dev.d8.version.VersionProvider;
 import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.composite.CompositeMeterRegistry;
 import java.net.InetAddress;
 import java.net.URI;
 import java.net.UnknownHostException;
@@ -39,6 +40,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -94,9 +96,7 @@ public final class SlaveServer implements AutoCloseable {
         probeInterval = builder.probeInterval;
         ownTransport = builder.transport == null;
         ranking = ExecutorRanking.create(plugins, builder.wanted, builder.options, probes);
-        if (builder.meterRegistry != null) {
-            ranking.bindTo(builder.meterRegistry);
-        }
+        ranking.bindTo(builder.meterRegistry);
         try {
             // The slow parts of a start know nothing of each other: git, the executors, the transport.
             CompletableFuture<VersionInfo> lookup = CompletableFuture.supplyAsync(builder.version::version, probes);
@@ -108,6 +108,7 @@ public final class SlaveServer implements AutoCloseable {
             looks.join();
             runner = new TaskRunner(
                     ranking,
+                    new SlaveMetrics(builder.meterRegistry),
                     time,
                     version.commit(),
                     builder.maxTimeout,
@@ -120,7 +121,8 @@ public final class SlaveServer implements AutoCloseable {
                             new TaskLedger(runner, time, builder.window),
                             ranking,
                             version,
-                            builder.endAbandoned),
+                            builder.endAbandoned,
+                            builder.metrics),
                     builder.bind,
                     new ServerSecurity(token));
         } catch (RuntimeException e) {
@@ -239,6 +241,7 @@ public final class SlaveServer implements AutoCloseable {
         private final ExecutorRanking ranking;
         private final VersionInfo version;
         private final boolean endAbandoned;
+        private final Optional<Supplier<String>> metrics;
         private final String bootId = UUID.randomUUID().toString();
 
         Service(
@@ -246,12 +249,14 @@ public final class SlaveServer implements AutoCloseable {
                 TaskLedger ledger,
                 ExecutorRanking ranking,
                 VersionInfo version,
-                boolean endAbandoned) {
+                boolean endAbandoned,
+                Optional<Supplier<String>> metrics) {
             this.runner = runner;
             this.ledger = ledger;
             this.ranking = ranking;
             this.version = version;
             this.endAbandoned = endAbandoned;
+            this.metrics = metrics;
         }
 
         @Override
@@ -286,6 +291,11 @@ public final class SlaveServer implements AutoCloseable {
         }
 
         @Override
+        public Optional<String> metrics() {
+            return metrics.map(Supplier::get);
+        }
+
+        @Override
         public Optional<SlaveTasks> tasks() {
             return Optional.of(ledger);
         }
@@ -310,7 +320,8 @@ public final class SlaveServer implements AutoCloseable {
         private final List<ExecutorProvider> executors = new ArrayList<>();
         private @Nullable Transport transport;
         private @Nullable TimeSource time;
-        private @Nullable MeterRegistry meterRegistry;
+        private MeterRegistry meterRegistry = new CompositeMeterRegistry(); // Counts nothing.
+        private Optional<Supplier<String>> metrics = Optional.empty();
 
         private Builder() {}
 
@@ -444,6 +455,15 @@ public final class SlaveServer implements AutoCloseable {
         /** Sets where what is counted can be read; default: nowhere. */
         public Builder meterRegistry(MeterRegistry value) {
             meterRegistry = value;
+            return this;
+        }
+
+        /**
+         * Sets what {@code GET /metrics} answers to callers with the token: the registry's text in the format of Prometheus;
+         * default: nothing, and the path is unknown.
+         */
+        public Builder metrics(Supplier<String> text) {
+            metrics = Optional.of(text);
             return this;
         }
 

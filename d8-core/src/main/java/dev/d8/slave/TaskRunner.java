@@ -50,6 +50,7 @@ final class TaskRunner {
     private static final Duration CANCEL_TIME = Duration.ofSeconds(20);
 
     private final ExecutorRanking ranking;
+    private final SlaveMetrics metrics;
     private final TimeSource time;
     private final String commit;
     private final Duration maxTimeout;
@@ -61,6 +62,7 @@ final class TaskRunner {
 
     TaskRunner(
             ExecutorRanking ranking,
+            SlaveMetrics metrics,
             TimeSource time,
             String commit,
             Duration maxTimeout,
@@ -68,6 +70,7 @@ final class TaskRunner {
             int maxConcurrent,
             int queueCapacity) {
         this.ranking = ranking;
+        this.metrics = metrics;
         this.time = time;
         this.commit = commit;
         this.maxTimeout = maxTimeout;
@@ -81,6 +84,7 @@ final class TaskRunner {
             return thread;
         });
         pool.allowCoreThreadTimeOut(true);
+        metrics.watch(pool::getActiveCount, pool.getQueue()::size);
         listenerThreads = Executors.newCachedThreadPool(task -> {
             Thread thread = new Thread(task, "d8-listener");
             thread.setDaemon(true);
@@ -98,6 +102,7 @@ final class TaskRunner {
         Run run = new Run(invocation, listener);
         Optional<D8Exception> objection = objection(invocation);
         if (objection.isPresent()) {
+            metrics.refused(objection.get());
             run.result.completeExceptionally(objection.get());
             return run;
         }
@@ -107,6 +112,7 @@ final class TaskRunner {
             if (run.result.isCancelled()) {
                 run.cancel();
             }
+            count(result, error);
         });
         try {
             pool.execute(run);
@@ -120,6 +126,14 @@ final class TaskRunner {
                                     "queue full: " + (runs.size() - 1) + " tasks run or wait"));
         }
         return run;
+    }
+
+    private void count(@Nullable TaskResult result, @Nullable Throwable error) {
+        if (result != null) {
+            metrics.over(result);
+        } else if (error instanceof D8Exception refused) {
+            metrics.refused(refused);
+        }
     }
 
     private Optional<D8Exception> objection(Invocation invocation) {
@@ -169,6 +183,8 @@ final class TaskRunner {
     void close() {
         draining = true;
         pool.shutdown();
+        // Who waits first: else one would start in the place of one that was ended.
+        runs.stream().filter(Run::waiting).forEach(Run::stop);
         runs.forEach(Run::stop);
         try {
             if (!pool.awaitTermination(CANCEL_TIME.toMillis(), TimeUnit.MILLISECONDS)) {

@@ -25,6 +25,11 @@ public interface SlaveService {
      */
     CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener);
 
+    /** Returns what has been counted, in Prometheus's text format; default: nothing is shown. May take milliseconds. */
+    default Optional<String> metrics() {
+        return Optional.empty();
+    }
+
     /** Returns the tasks that are kept by their ids; default: none are. */
     default Optional<SlaveTasks> tasks() {
         return Optional.empty();

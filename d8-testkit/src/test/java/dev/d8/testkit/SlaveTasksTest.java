@@ -3,10 +3,9 @@ package dev.d8.testkit;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.d8.ExecutorInfo;
 import dev.d8.InvalidTaskException;
 import dev.d8.Invocation;
-import dev.d8.Isolation;
+import dev.d8.NoExecutorException;
 import dev.d8.Output;
 import dev.d8.SlaveRefusedException;
 import dev.d8.SlaveRefusedException.Reason;
@@ -19,29 +18,21 @@ import dev.d8.TaskState.Phase;
 import dev.d8.Termination;
 import dev.d8.Termination.Status;
 import dev.d8.slave.SlaveServer;
-import dev.d8.spi.Availability;
 import dev.d8.spi.Credentials;
-import dev.d8.spi.ExecutionListener;
-import dev.d8.spi.ExecutionOutcome;
-import dev.d8.spi.Executor;
-import dev.d8.spi.ExecutorProvider;
-import dev.d8.spi.Options;
 import dev.d8.spi.ServerSecurity;
 import dev.d8.spi.SlaveClient;
 import dev.d8.spi.SlaveService;
 import dev.d8.spi.SlaveTasks;
 import dev.d8.spi.TaskHandle;
 import dev.d8.spi.Transport;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.net.URI;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -54,14 +45,15 @@ class SlaveTasksTest {
 
     private static final Duration HOUR = Duration.ofHours(1);
 
+    private final MeterRegistry meters = new SimpleMeterRegistry();
     private final FakeTime time = new FakeTime();
-    private final Gate gate = new Gate();
+    private final GatedExecutor gate = new GatedExecutor();
     private @Nullable SlaveService service;
     private Optional<SlaveServer> server = Optional.empty();
 
     @AfterEach
     void close() {
-        gate.letGo.release(1000);
+        gate.letGo(1000);
         server.ifPresent(SlaveServer::close);
     }
 
@@ -70,8 +62,9 @@ class SlaveTasksTest {
                 .bind(URI.create("memory://127.0.0.1:0"))
                 .transport(new Capture())
                 .time(time)
+                .meterRegistry(meters)
                 .executor(gate)
-                .executors(List.of("gate"))
+                .executors(List.of("gated"))
                 .maxConcurrent(slots)
                 .queueCapacity(queue)
                 .keepResults(results, 1_000_000, Duration.ofHours(24))
@@ -90,7 +83,7 @@ class SlaveTasksTest {
     /** Runs a task to its end; whether anybody fetches its result is another matter. */
     private TaskHandle finished(SlaveTasks tasks, Invocation task) throws Exception {
         TaskHandle handle = tasks.submit(task);
-        gate.letGo.release();
+        gate.letGo(1);
         get(handle.result());
         return handle;
     }
@@ -103,12 +96,12 @@ class SlaveTasksTest {
         TaskHandle second = tasks.submit(task);
         assertThat(first.replayed()).isFalse();
         assertThat(second.replayed()).isTrue();
-        gate.letGo.release(2);
+        gate.letGo(2);
         TaskResult result = get(first.result());
         assertThat(get(second.result())).isSameAs(result);
         assertThat(get(tasks.submit(task).result())).isSameAs(result);
         assertThat(tasks.find(task.taskId()).orElseThrow().state()).isEqualTo(TaskState.done(result));
-        assertThat(gate.started).hasSize(1);
+        assertThat(gate.started()).isEqualTo(1);
     }
 
     @Test
@@ -147,7 +140,7 @@ class SlaveTasksTest {
         time.advance(Duration.ofSeconds(2));
         assertThat(get(hasty).phase()).isEqualTo(Phase.RUNNING);
         assertThat(patient).isNotDone();
-        gate.letGo.release();
+        gate.letGo(1);
         assertThat(get(patient).phase()).isEqualTo(Phase.DONE);
         assertThat(get(handle.await(Duration.ZERO)).phase()).isEqualTo(Phase.DONE);
     }
@@ -159,7 +152,7 @@ class SlaveTasksTest {
         gate.awaitStarted();
         handle.result().cancel(true);
         handle.await(HOUR).cancel(true);
-        gate.letGo.release();
+        gate.letGo(1);
         assertThat(get(handle.result()).success()).isTrue();
     }
 
@@ -177,7 +170,7 @@ class SlaveTasksTest {
             assertThat(result.error()).isEqualTo("d8: cancelled by its caller\n");
             assertThat(tasks.cancel(id)).as("it is over").isFalse();
         }
-        assertThat(gate.started).hasSize(1);
+        assertThat(gate.started()).isEqualTo(1);
     }
 
     @Test
@@ -187,7 +180,7 @@ class SlaveTasksTest {
         assertThat(tasks.cancel(task.taskId())).isTrue();
         assertThat(tasks.cancel(task.taskId())).isFalse();
         assertThat(get(tasks.submit(task).result()).termination()).isEqualTo(Termination.of(Status.CANCELLED));
-        assertThat(gate.started).isEmpty();
+        assertThat(gate.started()).isZero();
     }
 
     @Test
@@ -219,7 +212,7 @@ class SlaveTasksTest {
         assertThat(again.state().phase()).isEqualTo(Phase.FORGOTTEN);
         assertThatThrownBy(() -> get(again.result())).hasCauseInstanceOf(TaskForgottenException.class);
         assertThat(tasks.cancel(first.taskId())).isFalse();
-        assertThat(gate.started).hasSize(3);
+        assertThat(gate.started()).isEqualTo(3);
     }
 
     @Test
@@ -243,12 +236,46 @@ class SlaveTasksTest {
     @Test
     void output_is_what_fills_the_room_too() throws Exception {
         SlaveTasks tasks = start(1, 1, 100);
-        gate.output = Output.of("x".repeat(600_000));
+        gate.print(Output.of("x".repeat(600_000)));
         finished(tasks, task());
         finished(tasks, task());
         assertThatThrownBy(() -> tasks.submit(task()))
                 .isInstanceOfSatisfying(
                         SlaveRefusedException.class, e -> assertThat(e.reason()).isEqualTo(Reason.RESULTS_FULL));
+    }
+
+    @Test
+    void tasks_are_counted_by_their_end_and_by_why_they_were_turned_away() throws Exception {
+        SlaveTasks tasks = start(1, 0, 100);
+        finished(tasks, task());
+        finished(tasks, task());
+        tasks.submit(task());
+        gate.awaitStarted();
+        assertThatThrownBy(() -> tasks.submit(task())).isInstanceOf(SlaveRefusedException.class);
+        Invocation tooLong = task().toBuilder().timeout(Duration.ofDays(1)).build();
+        assertThatThrownBy(() -> tasks.submit(tooLong)).isInstanceOf(InvalidTaskException.class);
+        Invocation elsewhere = task().toBuilder().method("docker").build();
+        assertThatThrownBy(() -> tasks.submit(elsewhere)).isInstanceOf(NoExecutorException.class);
+
+        assertThat(meters.get("d8.tasks")
+                        .tag("status", "ok")
+                        .tag("method", "gated")
+                        .counter()
+                        .count())
+                .isEqualTo(2);
+        for (String reason : List.of("queue_full", "invalid", "no_executor")) {
+            assertThat(meters.get("d8.tasks.refused")
+                            .tag("reason", reason)
+                            .counter()
+                            .count())
+                    .as(reason)
+                    .isEqualTo(1);
+        }
+        for (String timer : List.of("d8.task.queue", "d8.task.start", "d8.task.run")) {
+            assertThat(meters.get(timer).timer().count()).as(timer).isEqualTo(2);
+        }
+        assertThat(meters.get("d8.tasks.running").gauge().value()).isEqualTo(1);
+        assertThat(meters.get("d8.tasks.queued").gauge().value()).isZero();
     }
 
     @Test
@@ -259,61 +286,6 @@ class SlaveTasksTest {
         time.advance(Duration.ofHours(24));
         finished(tasks, task());
         assertThat(tasks.find(first.taskId()).orElseThrow().state().phase()).isEqualTo(Phase.FORGOTTEN);
-    }
-
-    /** An executor whose tasks wait until the test lets them go. */
-    private static final class Gate implements ExecutorProvider, Executor {
-        final Semaphore letGo = new Semaphore(0);
-        final List<Invocation> started = new ArrayList<>();
-        private final BlockingQueue<Invocation> begun = new LinkedBlockingQueue<>();
-        volatile Output output = Output.of("55\n");
-
-        void awaitStarted() throws InterruptedException {
-            assertThat(begun.poll(30, TimeUnit.SECONDS)).isNotNull();
-        }
-
-        @Override
-        public String method() {
-            return "gate";
-        }
-
-        @Override
-        public int preference() {
-            return 1;
-        }
-
-        @Override
-        public Executor create(Options options) {
-            return this;
-        }
-
-        @Override
-        public Availability probe() {
-            return new Availability.Available("a gate", Isolation.NONE, Optional.empty());
-        }
-
-        @Override
-        public Optional<String> objection(Invocation invocation) {
-            return Optional.empty();
-        }
-
-        @Override
-        public ExecutionOutcome execute(Invocation invocation, ExecutionListener listener) throws InterruptedException {
-            synchronized (started) {
-                started.add(invocation);
-            }
-            begun.add(invocation);
-            letGo.acquire();
-            return new ExecutionOutcome(
-                    Termination.OK,
-                    output,
-                    Output.EMPTY,
-                    Optional.empty(),
-                    Duration.ZERO,
-                    Optional.empty(),
-                    new ExecutorInfo(false, List.of(), Optional.empty()),
-                    0);
-        }
     }
 
     /** A transport that carries nothing and shows what it was to carry. */

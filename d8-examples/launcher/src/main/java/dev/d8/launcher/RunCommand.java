@@ -17,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
@@ -91,7 +92,7 @@ final class RunCommand implements Callable<Integer> {
     }
 
     @Override
-    public Integer call() {
+    public Integer call() throws InterruptedException {
         Task task = task();
         URI address = master.complete(slave);
         // A person waits: one try, and the reason at once.
@@ -103,12 +104,18 @@ final class RunCommand implements Callable<Integer> {
             }
             CompletableFuture<TaskResult> result = manager.execute("slave", task);
             Runnable hangUp = manager::close;
-            Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            Thread whenStopped = new Thread(() -> {
                 if (result.cancel(true)) { // Ctrl-C: the slave would keep a task that has an id.
                     hangUp.run();
                 }
-            }));
-            return report(Answers.await(result));
+            });
+            Runtime.getRuntime().addShutdownHook(whenStopped);
+            try {
+                return report(Answers.await(result));
+            } catch (CancellationException e) {
+                whenStopped.join(); // It may have the slave still to tell.
+                throw e;
+            }
         }
     }
 

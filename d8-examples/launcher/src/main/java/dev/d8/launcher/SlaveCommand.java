@@ -5,6 +5,8 @@ import dev.d8.VersionInfo;
 import dev.d8.slave.ExecutorRanking;
 import dev.d8.slave.SlaveServer;
 import dev.d8.spi.Options;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.PrintWriter;
 import java.net.URI;
 import java.net.URISyntaxException;
@@ -148,6 +150,7 @@ final class SlaveCommand implements Callable<Integer> {
         MasterOptions.put(all, "http.tls_key", tlsKey);
         MasterOptions.put(all, "http.tls_client_ca", tlsClientCa);
         hideSecrets(all);
+        PrometheusMeterRegistry meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
         SlaveServer.Builder builder = SlaveServer.builder()
                 .bind(bind(all.containsKey("http.tls_cert") ? "https" : "http"))
                 .insecureHttp(insecureHttp)
@@ -155,6 +158,8 @@ final class SlaveCommand implements Callable<Integer> {
                 .executors(executors)
                 .options(Options.of(all))
                 .endAbandoned(abandoned == Abandoned.end)
+                .meterRegistry(meters)
+                .metrics(meters::scrape)
                 .version(MasterOptions.version(commit, repo));
         if (plugins != null) {
             builder.plugins(plugins);

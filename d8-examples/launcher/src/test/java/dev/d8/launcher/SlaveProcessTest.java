@@ -7,6 +7,7 @@ import dev.d8.launcher.Cli.Ended;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.net.HttpURLConnection;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.net.URI;
@@ -152,6 +153,22 @@ class SlaveProcessTest {
         assertThat(d8("version", "--slave", address).out()).contains("commit    ");
         assertThat(d8("version", "--slave", address, "--json").out()).startsWith("{\"commit\":");
         assertThat(d8("version", "--slave", "127.0.0.1:1").exit()).isEqualTo(3);
+    }
+
+    @Test
+    void what_the_slave_counts_is_shown_to_whoever_has_the_token() throws Exception {
+        assertThat(d8("run", "--slave", address, "print(55)").exit()).isZero();
+        URI metrics = URI.create("http://" + address + "/metrics");
+        HttpURLConnection call = (HttpURLConnection) metrics.toURL().openConnection();
+        call.setRequestProperty("Authorization", "Bearer " + TOKEN);
+        try (InputStream body = call.getInputStream()) {
+            assertThat(new String(body.readAllBytes(), StandardCharsets.UTF_8))
+                    .contains("d8_tasks_total{method=\"python\",status=\"ok\"}")
+                    .contains("d8_python_starts_total{method=\"python\",start=\"warm\"}")
+                    .contains("d8_task_run_seconds_count");
+        }
+        assertThat(((HttpURLConnection) metrics.toURL().openConnection()).getResponseCode())
+                .isEqualTo(401);
     }
 
     @Test

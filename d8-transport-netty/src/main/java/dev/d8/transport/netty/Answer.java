@@ -6,6 +6,7 @@ import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.ByteBufUtil;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.util.AsciiString;
+import java.nio.charset.StandardCharsets;
 
 /** A server's answer, before it is known how the connection goes on: the head up to the body's length, and JSON. Immutable. */
 final class Answer {
@@ -45,13 +46,26 @@ final class Answer {
         return of(status, headers, WireFormat.json().encodeError(message));
     }
 
+    /** Makes an answer of Prometheus's text format, version 0.0.4. */
+    static Answer metrics(String text) {
+        return of(
+                HttpResponseStatus.OK,
+                "text/plain; version=0.0.4; charset=utf-8",
+                "",
+                text.getBytes(StandardCharsets.UTF_8));
+    }
+
     /** Makes an answer with more header lines, each with its line end. */
     static Answer of(HttpResponseStatus status, String headers, byte[] json) {
+        return of(status, "application/json", headers, json);
+    }
+
+    private static Answer of(HttpResponseStatus status, String type, String headers, byte[] body) {
         return new Answer(
                 new AsciiString("HTTP/1.1 " + status.code() + " " + status.reasonPhrase()
-                        + "\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n" + headers
-                        + "Content-Length: " + json.length),
-                json);
+                        + "\r\nContent-Type: " + type + "\r\nX-Content-Type-Options: nosniff\r\n" + headers
+                        + "Content-Length: " + body.length),
+                body);
     }
 
     /** Writes the answer into one buffer. */

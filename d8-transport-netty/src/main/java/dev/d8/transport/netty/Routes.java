@@ -39,6 +39,7 @@ final class Routes {
     static final String TASKS = "/api/tasks";
     static final String TASK = TASKS + "/";
     private static final String SLOTS = "/api/slots";
+    private static final String METRICS = "/metrics";
 
     static final ByteBuf CONTINUE = Unpooled.unreleasableBuffer(
             Unpooled.copiedBuffer("HTTP/1.1 100 Continue\r\n\r\n", StandardCharsets.US_ASCII)
@@ -120,6 +121,9 @@ final class Routes {
                         ? NOT_FOUND
                         : method.equals(HttpMethod.POST) ? turnAway(request.headers(), length) : POST_ONLY;
             }
+            case METRICS -> {
+                return isGet(method) ? authorized(request.headers()) ? metrics() : UNAUTHORIZED : GET_ONLY;
+            }
             case SLOTS -> {
                 return isGet(method) ? authorized(request.headers()) ? slots() : UNAUTHORIZED : GET_ONLY;
             }
@@ -164,6 +168,14 @@ final class Routes {
                                 .orElse(TaskState.of(id, TaskState.Phase.FORGOTTEN))));
             }
             return null;
+        } catch (RuntimeException e) {
+            return failure(e);
+        }
+    }
+
+    private Answer metrics() {
+        try {
+            return service.metrics().map(Answer::metrics).orElse(NOT_FOUND);
         } catch (RuntimeException e) {
             return failure(e);
         }

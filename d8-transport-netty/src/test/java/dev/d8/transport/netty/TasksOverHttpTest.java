@@ -3,32 +3,20 @@ package dev.d8.transport.netty;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.d8.ExecutorInfo;
 import dev.d8.Invocation;
-import dev.d8.Isolation;
-import dev.d8.Output;
 import dev.d8.TaskId;
 import dev.d8.TaskResult;
-import dev.d8.Termination;
 import dev.d8.slave.SlaveServer;
-import dev.d8.spi.Availability;
 import dev.d8.spi.Credentials;
 import dev.d8.spi.ExecutionListener;
-import dev.d8.spi.ExecutionOutcome;
-import dev.d8.spi.Executor;
-import dev.d8.spi.ExecutorProvider;
 import dev.d8.spi.Options;
 import dev.d8.spi.SlaveClient;
 import dev.d8.spi.Transport;
+import dev.d8.testkit.GatedExecutor;
 import java.io.IOException;
-import java.time.Duration;
 import java.util.List;
-import java.util.Optional;
-import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -42,22 +30,21 @@ import org.junit.jupiter.params.provider.CsvSource;
 @ExtendWith(NoLeaks.class)
 class TasksOverHttpTest {
 
-    private static final Duration SOON = Duration.ofSeconds(30);
-
-    private final Gate gate = new Gate();
+    private final GatedExecutor gate = new GatedExecutor();
     private final Transport transport = new NettyTransportProvider().create(Options.NONE);
     private final SlaveServer slave = SlaveServer.builder()
             .port(0)
             .token(Slave.TOKEN)
             .transport(transport)
             .executor(gate)
-            .executors(List.of("gate"))
+            .executors(List.of("gated"))
             .maxConcurrent(1)
+            .metrics(() -> "d8_tasks_total 7\n")
             .start();
 
     @AfterEach
     void close() {
-        gate.letGo.release(1000);
+        gate.letGo(1000);
         slave.close();
         transport.close();
     }
@@ -113,7 +100,7 @@ class TasksOverHttpTest {
                 throw new IllegalStateException(e);
             }
         });
-        gate.letGo.release();
+        gate.letGo(1);
         assertThat(patient.get(30, TimeUnit.SECONDS)).contains("\"result\":{\"success\":true,\"output\":\"55\\n\"");
         assertThat(ask("POST", "/api/tasks", "", task(id)))
                 .satisfies(again -> assertThat(again.status()).isEqualTo(200))
@@ -125,7 +112,7 @@ class TasksOverHttpTest {
     void a_task_without_an_id_gets_one_where_it_is_only_taken() throws Exception {
         RawConnection.Reply taken = ask("POST", "/api/tasks", "", "{\"command\":\"print(55)\"}");
         assertThat(taken.status()).isEqualTo(202);
-        gate.letGo.release();
+        gate.letGo(1);
         assertThat(ask("GET", taken.headers().get("location") + "?wait=30", "", "")
                         .body())
                 .contains("\"state\":\"done\"");
@@ -134,7 +121,7 @@ class TasksOverHttpTest {
     @Test
     void what_is_sent_twice_is_answered_twice_with_the_same_bytes_and_runs_once() throws Exception {
         TaskId id = TaskId.random();
-        gate.letGo.release(2);
+        gate.letGo(2);
         RawConnection.Reply first = ask("POST", "/api/execute", "", task(id));
         RawConnection.Reply second = ask("POST", "/api/execute", "Idempotency-Key: \"" + id + "\"\r\n", task(id));
         assertThat(first.status()).isEqualTo(200);
@@ -147,7 +134,7 @@ class TasksOverHttpTest {
     @Test
     void a_key_beside_a_body_without_an_id_is_the_tasks_id() throws Exception {
         TaskId id = TaskId.random();
-        gate.letGo.release();
+        gate.letGo(1);
         String key = "Idempotency-Key: " + id + "\r\n";
         assertThat(ask("POST", "/api/execute", key, "{\"command\":\"print(55)\"}")
                         .body())
@@ -173,7 +160,7 @@ class TasksOverHttpTest {
             joined.send(request("POST", "/api/execute", "Prefer: respond-async, wait=30\r\n", task(id)));
             // So that it has joined before the end: the same connection tells in order.
             assertThat(ask("GET", path(id), "", "").body()).contains("running");
-            gate.letGo.release();
+            gate.letGo(1);
             assertThat(joined.read().body()).isEqualTo(first.read().body());
         }
         assertThat(gate.started()).isEqualTo(1);
@@ -195,7 +182,7 @@ class TasksOverHttpTest {
             keyed.send(request("POST", "/api/execute", "", task(id)));
             gate.awaitStarted();
         }
-        gate.letGo.release();
+        gate.letGo(1);
         assertThat(awaitDone(id)).contains("\"success\":true");
 
         try (RawConnection nameless = open()) {
@@ -234,6 +221,14 @@ class TasksOverHttpTest {
     }
 
     @Test
+    void what_is_counted_is_shown_as_prometheus_reads_it() throws Exception {
+        RawConnection.Reply reply = ask("GET", "/metrics", "", "");
+        assertThat(reply.status()).isEqualTo(200);
+        assertThat(reply.headers()).containsEntry("content-type", "text/plain; version=0.0.4; charset=utf-8");
+        assertThat(reply.body()).isEqualTo("d8_tasks_total 7\n");
+    }
+
+    @Test
     void slots_are_counted() throws Exception {
         ask("POST", "/api/tasks", "", task(TaskId.random()));
         gate.awaitStarted();
@@ -259,9 +254,11 @@ class TasksOverHttpTest {
 
     @ParameterizedTest
     @CsvSource({
-        "POST, /api/tasks", "GET, /api/slots",
+        "POST, /api/tasks",
+        "GET, /api/slots",
+        "GET, /metrics",
         "GET, /api/tasks/00000000-0000-4000-8000-000000000000",
-                "DELETE, /api/tasks/00000000-0000-4000-8000-000000000000"
+        "DELETE, /api/tasks/00000000-0000-4000-8000-000000000000"
     })
     void nobody_without_the_token_learns_or_does_anything(String method, String path) throws Exception {
         String body = method.equals("POST") ? task(TaskId.random()) : "";
@@ -287,73 +284,5 @@ class TasksOverHttpTest {
         assertThat(reply.headers()).containsEntry("allow", allowed);
         RawConnection.Reply one = ask("POST", path(TaskId.random()), "", "");
         assertThat(one.headers()).containsEntry("allow", "GET, HEAD, DELETE");
-    }
-
-    /** An executor whose tasks wait until the test lets them go. */
-    private static final class Gate implements ExecutorProvider, Executor {
-        final Semaphore letGo = new Semaphore(0);
-        private final BlockingQueue<Invocation> begun = new LinkedBlockingQueue<>();
-        private final BlockingQueue<Invocation> interrupted = new LinkedBlockingQueue<>();
-        private int started;
-
-        void awaitStarted() throws InterruptedException {
-            assertThat(begun.poll(SOON.toSeconds(), TimeUnit.SECONDS)).isNotNull();
-        }
-
-        void awaitInterrupted() throws InterruptedException {
-            assertThat(interrupted.poll(SOON.toSeconds(), TimeUnit.SECONDS)).isNotNull();
-        }
-
-        synchronized int started() {
-            return started;
-        }
-
-        @Override
-        public String method() {
-            return "gate";
-        }
-
-        @Override
-        public int preference() {
-            return 1;
-        }
-
-        @Override
-        public Executor create(Options options) {
-            return this;
-        }
-
-        @Override
-        public Availability probe() {
-            return new Availability.Available("a gate", Isolation.NONE, Optional.empty());
-        }
-
-        @Override
-        public Optional<String> objection(Invocation invocation) {
-            return Optional.empty();
-        }
-
-        @Override
-        public ExecutionOutcome execute(Invocation invocation, ExecutionListener listener) throws InterruptedException {
-            synchronized (this) {
-                started++;
-            }
-            begun.add(invocation);
-            try {
-                letGo.acquire();
-            } catch (InterruptedException e) {
-                interrupted.add(invocation);
-                throw e;
-            }
-            return new ExecutionOutcome(
-                    Termination.OK,
-                    Output.of("55\n"),
-                    Output.EMPTY,
-                    Optional.empty(),
-                    Duration.ZERO,
-                    Optional.empty(),
-                    new ExecutorInfo(false, List.of(), Optional.empty()),
-                    0);
-        }
     }
 }

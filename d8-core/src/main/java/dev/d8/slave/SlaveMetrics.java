@@ -1,0 +1,86 @@
+package dev.d8.slave;
+
+import dev.d8.D8Exception;
+import dev.d8.InvalidTaskException;
+import dev.d8.NoExecutorException;
+import dev.d8.SlaveRefusedException;
+import dev.d8.TaskIdTakenException;
+import dev.d8.TaskResult;
+import dev.d8.Timing;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Timer;
+import java.util.Locale;
+import java.util.function.IntSupplier;
+
+/** What a slave counts of its tasks. Thread-safe. */
+final class SlaveMetrics {
+
+    private final MeterRegistry registry;
+    private final Timer queue;
+    private final Timer start;
+    private final Timer run;
+
+    SlaveMetrics(MeterRegistry registry) {
+        this.registry = registry;
+        queue = timer("d8.task.queue", "From a task's arrival to the slot that it gets");
+        start = timer("d8.task.start", "From there to its first line");
+        run = timer("d8.task.run", "From there to the end of everything that it started");
+    }
+
+    private Timer timer(String name, String description) {
+        return Timer.builder(name)
+                .description(description)
+                .publishPercentileHistogram()
+                .register(registry);
+    }
+
+    /** Registers what is asked for when somebody looks. */
+    void watch(IntSupplier running, IntSupplier queued) {
+        gauge("d8.tasks.running", "Tasks that run", running);
+        gauge("d8.tasks.queued", "Tasks that wait for a slot", queued);
+    }
+
+    private void gauge(String name, String description, IntSupplier value) {
+        Gauge.builder(name, value, IntSupplier::getAsInt)
+                .description(description)
+                .strongReference(true)
+                .register(registry);
+    }
+
+    void over(TaskResult result) {
+        Counter.builder("d8.tasks")
+                .description("Tasks that are over, by what became of them and what ran them")
+                .tag("status", result.termination().status().wireName())
+                .tag("method", result.method().isEmpty() ? "none" : result.method())
+                .register(registry)
+                .increment();
+        result.timing().ifPresent(this::took);
+    }
+
+    private void took(Timing timing) {
+        queue.record(timing.queue());
+        start.record(timing.start());
+        run.record(timing.run());
+    }
+
+    /** Counts a task that was turned away. */
+    void refused(D8Exception why) {
+        String reason;
+        if (why instanceof SlaveRefusedException refused) {
+            reason = refused.reason().name().toLowerCase(Locale.ROOT);
+        } else if (why instanceof NoExecutorException) {
+            reason = "no_executor";
+        } else if (why instanceof InvalidTaskException) {
+            reason = "invalid";
+        } else {
+            reason = why instanceof TaskIdTakenException ? "id_taken" : "other";
+        }
+        Counter.builder("d8.tasks.refused")
+                .description("Tasks that were turned away before they started, by the reason")
+                .tag("reason", reason)
+                .register(registry)
+                .increment();
+    }
+}
