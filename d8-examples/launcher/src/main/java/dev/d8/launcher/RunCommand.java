@@ -17,8 +17,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -102,19 +103,30 @@ final class RunCommand implements Callable<Integer> {
             if (registered.status() != SlaveStatus.ALIVE) {
                 throw Answers.unusable(registered, address);
             }
-            CompletableFuture<TaskResult> result = manager.execute("slave", task);
+            CompletableFuture<CompletableFuture<TaskResult>> sent = new CompletableFuture<>();
             Runnable hangUp = manager::close;
+            // Before the task is sent: Ctrl-C may come as soon as it runs, and the slave would keep it, since it has an
+            // id.
             Thread whenStopped = new Thread(() -> {
-                if (result.cancel(true)) { // Ctrl-C: the slave would keep a task that has an id.
+                if (sent.completeOnTimeout(new CompletableFuture<>(), 2, TimeUnit.SECONDS)
+                        .join()
+                        .cancel(true)) {
                     hangUp.run();
                 }
             });
             Runtime.getRuntime().addShutdownHook(whenStopped);
+            CompletableFuture<TaskResult> result = manager.execute("slave", task);
+            sent.complete(result);
             try {
-                return report(Answers.await(result));
-            } catch (CancellationException e) {
+                // A copy: whoever waits for a future runs what depends on it, and this here would race with the thread
+                // above.
+                return report(Answers.await(result.copy()));
+            } catch (CompletionException e) {
+                if (!result.isCancelled()) {
+                    throw e;
+                }
                 whenStopped.join(); // It may have the slave still to tell.
-                throw e;
+                return Main.TASK_FAILED; // Nobody hears it: the signal is the exit status.
             }
         }
     }

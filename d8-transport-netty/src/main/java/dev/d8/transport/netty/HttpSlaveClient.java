@@ -136,8 +136,10 @@ final class HttpSlaveClient implements SlaveClient {
 
     @Override
     public void close() {
-        var unused = goodbye().whenComplete((nothing, failure) -> onLoop(pool::close));
-        whenClosed.accept(this);
+        var unused = goodbye().whenComplete((nothing, failure) -> {
+            onLoop(pool::close);
+            whenClosed.accept(this);
+        });
     }
 
     private void onLoop(Runnable action) {
