@@ -205,6 +205,23 @@ public final class SlaveServer implements AutoCloseable {
         return ranking;
     }
 
+    /** Returns how many tasks run or wait. */
+    public int unfinished() {
+        return runner.unfinished();
+    }
+
+    /**
+     * Prepares a stop: takes no new tasks (503, and health says so), goes on answering everything else, and waits for the
+     * tasks that run and wait. {@link #close} then ends what is left.
+     *
+     * @param patience how long at the most, zero or more
+     * @return whether nothing is left
+     * @throws InterruptedException if the thread was interrupted
+     */
+    public boolean drain(Duration patience) throws InterruptedException {
+        return runner.drain(patience);
+    }
+
     /**
      * Stops: takes no new tasks, ends those that run and answers them as cancelled, then lets go of the address. Blocks
      * for at most some 20 s. Idempotent.

@@ -189,6 +189,7 @@ final class TaskLedger implements SlaveTasks {
                 entry = new Entry(id);
                 entries.put(id, entry);
                 finish(entry, OVERHEAD);
+                fetched(entry); // Nobody waits for it, so it must not stand in the way of others.
                 entry.result.complete(new TaskResult(
                         id,
                         "",

@@ -23,16 +23,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.ArrayBlockingQueue;
-import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -58,6 +58,12 @@ final class TaskRunner {
     private final ThreadPoolExecutor pool;
     private final ExecutorService listenerThreads;
     private final Set<Run> runs = ConcurrentHashMap.newKeySet();
+
+    /** How many tasks may run and wait, and do. Not the pool's to count: a thread that is done with one is not free at once. */
+    private final int capacity;
+
+    private final AtomicInteger taken = new AtomicInteger();
+    private final CompletableFuture<Void> idle = new CompletableFuture<>();
     private volatile boolean draining;
 
     TaskRunner(
@@ -75,14 +81,14 @@ final class TaskRunner {
         this.commit = commit;
         this.maxTimeout = maxTimeout;
         this.maxOutputBytes = maxOutputBytes;
-        BlockingQueue<Runnable> queue =
-                queueCapacity == 0 ? new SynchronousQueue<>() : new ArrayBlockingQueue<>(queueCapacity);
+        this.capacity = maxConcurrent + queueCapacity;
         AtomicInteger number = new AtomicInteger();
-        pool = new ThreadPoolExecutor(maxConcurrent, maxConcurrent, 60, TimeUnit.SECONDS, queue, task -> {
-            Thread thread = new Thread(task, "d8-task-" + number.incrementAndGet());
-            thread.setDaemon(true);
-            return thread;
-        });
+        pool = new ThreadPoolExecutor(
+                maxConcurrent, maxConcurrent, 60, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), task -> {
+                    Thread thread = new Thread(task, "d8-task-" + number.incrementAndGet());
+                    thread.setDaemon(true);
+                    return thread;
+                });
         pool.allowCoreThreadTimeOut(true);
         metrics.watch(pool::getActiveCount, pool.getQueue()::size);
         listenerThreads = Executors.newCachedThreadPool(task -> {
@@ -102,13 +108,18 @@ final class TaskRunner {
         Run run = new Run(invocation, listener);
         Optional<D8Exception> objection = objection(invocation);
         if (objection.isPresent()) {
-            metrics.refused(objection.get());
-            run.result.completeExceptionally(objection.get());
-            return run;
+            return refused(run, objection.get());
+        }
+        if (taken.getAndIncrement() >= capacity) {
+            taken.decrementAndGet();
+            return refused(
+                    run,
+                    new SlaveRefusedException(
+                            Reason.QUEUE_FULL, RETRY_AFTER, "queue full: " + runs.size() + " tasks run or wait"));
         }
         runs.add(run);
         run.result.whenComplete((result, error) -> {
-            runs.remove(run);
+            forget(run);
             if (run.result.isCancelled()) {
                 run.cancel();
             }
@@ -117,14 +128,14 @@ final class TaskRunner {
         try {
             pool.execute(run);
         } catch (RejectedExecutionException e) {
-            run.result.completeExceptionally(
-                    draining
-                            ? draining()
-                            : new SlaveRefusedException(
-                                    Reason.QUEUE_FULL,
-                                    RETRY_AFTER,
-                                    "queue full: " + (runs.size() - 1) + " tasks run or wait"));
+            run.result.completeExceptionally(draining());
         }
+        return run;
+    }
+
+    private Run refused(Run run, D8Exception why) {
+        metrics.refused(why);
+        run.result.completeExceptionally(why);
         return run;
     }
 
@@ -177,6 +188,42 @@ final class TaskRunner {
 
     boolean isDraining() {
         return draining;
+    }
+
+    /**
+     * Takes nothing new and waits for what runs and waits.
+     *
+     * @return whether all of it was over in time
+     */
+    boolean drain(Duration patience) throws InterruptedException {
+        draining = true;
+        tellIfIdle();
+        try {
+            idle.get(patience.toNanos(), TimeUnit.NANOSECONDS);
+            return true;
+        } catch (TimeoutException e) {
+            return false;
+        } catch (ExecutionException e) {
+            throw new IllegalStateException(e); // It never fails.
+        }
+    }
+
+    private void forget(Run run) {
+        if (runs.remove(run)) {
+            taken.decrementAndGet();
+        }
+        tellIfIdle();
+    }
+
+    private void tellIfIdle() {
+        if (draining && runs.isEmpty()) {
+            idle.complete(null);
+        }
+    }
+
+    /** Returns how many tasks run or wait. */
+    int unfinished() {
+        return runs.size();
     }
 
     /** Takes nothing new, ends what runs and answers it as cancelled. Blocks until all of it has ended. */
@@ -291,7 +338,7 @@ final class TaskRunner {
                 }
             }
             // Before the caller hears of it: whoever asks for free slots then finds this one free.
-            runs.remove(this);
+            forget(this);
             if (outcome != null) {
                 result.complete(outcome);
             } else {

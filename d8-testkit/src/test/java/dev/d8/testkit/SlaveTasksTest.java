@@ -184,6 +184,36 @@ class SlaveTasksTest {
     }
 
     @Test
+    void cancels_of_tasks_that_never_come_stand_in_nobodys_way() throws Exception {
+        SlaveTasks tasks = start(1, 1, 2);
+        for (int i = 0; i < 10; i++) {
+            assertThat(tasks.cancel(TaskId.random())).isTrue();
+        }
+        assertThat(get(finished(tasks, task()).result()).success()).isTrue();
+    }
+
+    @Test
+    void a_slave_that_drains_finishes_what_it_has_and_takes_nothing_new() throws Exception {
+        SlaveTasks tasks = start(1, 1, 100);
+        TaskHandle running = tasks.submit(task());
+        TaskHandle waiting = tasks.submit(task());
+        gate.awaitStarted();
+        SlaveServer slave = server.orElseThrow();
+        assertThat(slave.unfinished()).isEqualTo(2);
+        assertThat(slave.drain(Duration.ZERO)).isFalse();
+        assertThat(Objects.requireNonNull(service).health().draining()).isTrue();
+        assertThatThrownBy(() -> tasks.submit(task()))
+                .isInstanceOfSatisfying(
+                        SlaveRefusedException.class, e -> assertThat(e.reason()).isEqualTo(Reason.DRAINING));
+
+        gate.letGo(2);
+        assertThat(slave.drain(Duration.ofSeconds(30))).isTrue();
+        assertThat(get(running.result()).success()).isTrue();
+        assertThat(get(waiting.result()).success()).isTrue();
+        assertThat(slave.drain(Duration.ZERO)).isTrue();
+    }
+
+    @Test
     void what_was_turned_away_is_not_known_and_may_come_again() throws Exception {
         SlaveTasks tasks = start(1, 0, 100);
         tasks.submit(task());

@@ -11,6 +11,7 @@ import java.io.PrintWriter;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -104,6 +105,18 @@ final class SlaveCommand implements Callable<Integer> {
             description = "what becomes of a task without an id whose caller is gone (default: ${DEFAULT-VALUE})")
     private Abandoned abandoned = Abandoned.end;
 
+    private static final Object STOPPING = new Object();
+
+    /** As long as a task may ask for, and more. */
+    private static final int MOST_DRAIN = 100_000;
+
+    @Option(
+            names = "--drain",
+            paramLabel = "SECONDS",
+            defaultValue = "20",
+            description = "how long a slave that is told to stop lets its tasks finish (default: ${DEFAULT-VALUE})")
+    private double drain = 20;
+
     /** What becomes of a task whose caller is gone; spelled as people type it. */
     enum Abandoned {
         end,
@@ -119,13 +132,8 @@ final class SlaveCommand implements Callable<Integer> {
     @Override
     public Integer call() throws InterruptedException {
         SlaveServer slave = start();
-        // The JVM would end with 143 after SIGTERM, though a slave that was told to stop and did so is done.
-        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
-            LOG.info("told to stop: takes no new task, ends what runs and answers it");
-            slave.close();
-            LOG.info("stopped");
-            Runtime.getRuntime().halt(Main.DONE);
-        }));
+        StopSignals.handle(
+                () -> stop(slave, Duration.ofNanos(Math.round(drain * 1e9))), () -> stop(slave, Duration.ZERO));
         PrintWriter out = spec.commandLine().getOut();
         VersionInfo version = slave.version();
         out.println("listening on " + slave.uri());
@@ -144,7 +152,35 @@ final class SlaveCommand implements Callable<Integer> {
         return Main.DONE;
     }
 
+    /** Ends the process with 0: a slave that was told to stop and did so is done. */
+    private static void stop(SlaveServer slave, Duration patience) {
+        int unfinished = slave.unfinished();
+        if (patience.isZero() || unfinished == 0) {
+            LOG.info("told to stop: takes no new task, ends what runs and answers it");
+        } else {
+            LOG.info(
+                    "told to stop: takes no new task, gives the {} that run or wait {} s; a second signal ends them at once",
+                    unfinished,
+                    patience.toMillis() / 1000.0);
+            try {
+                if (!slave.drain(patience)) {
+                    LOG.info("ends {} tasks and answers them", slave.unfinished());
+                }
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt(); // Then at once.
+            }
+        }
+        synchronized (STOPPING) { // Of two signals one closes, and the other must not end the JVM meanwhile.
+            slave.close();
+            LOG.info("stopped");
+            Runtime.getRuntime().halt(Main.DONE);
+        }
+    }
+
     private SlaveServer start() {
+        if (!(drain >= 0 && drain <= MOST_DRAIN)) {
+            throw new ConfigurationException("--drain: " + drain + " (expected: seconds, 0 to " + MOST_DRAIN + ")");
+        }
         Map<String, String> all = new HashMap<>(options);
         MasterOptions.put(all, "http.tls_cert", tlsCert);
         MasterOptions.put(all, "http.tls_key", tlsKey);

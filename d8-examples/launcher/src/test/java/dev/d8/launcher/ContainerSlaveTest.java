@@ -237,7 +237,7 @@ class ContainerSlaveTest {
             CompletableFuture<TaskResult> underWay = runForever("slave");
             SlaveImage.client()
                     .stopContainerCmd(container.getContainerId())
-                    .withTimeout(30) // As compose.yaml has it; then comes SIGKILL.
+                    .withTimeout(45) // As compose.yaml has it; then comes SIGKILL.
                     .exec();
             assertThat(underWay.orTimeout(PATIENCE_SECONDS, TimeUnit.SECONDS)
                             .join()

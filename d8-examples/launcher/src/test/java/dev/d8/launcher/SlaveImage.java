@@ -150,6 +150,7 @@ final class SlaveImage implements AutoCloseable {
         return new GenericContainer<>(name)
                 .withNetwork(network)
                 .withEnv("SLAVE_TOKEN", token)
+                .withCommand("slave", "--host", "0.0.0.0", "--insecure-http", "--drain", "1")
                 .withTmpFs(Map.of("/tmp", "exec,nosuid,nodev,size=256m"))
                 .withCreateContainerCmdModifier(cmd -> {
                     cmd.withHealthcheck(new HealthCheck()

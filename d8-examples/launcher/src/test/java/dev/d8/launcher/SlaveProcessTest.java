@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardWatchEventKinds;
 import java.nio.file.WatchService;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -305,6 +306,58 @@ class SlaveProcessTest {
         }
         child.onExit().orTimeout(60, TimeUnit.SECONDS).join();
         assertThat(d8("run", "--slave", address, "print('well')").out()).isEqualTo("well\n");
+    }
+
+    /** A slave of its own that has been told to stop while a task waits for a file. */
+    private Cli.Running stoppedWhile(Path file, List<Cli.Running> clients) throws Exception {
+        Cli.Running stopping = new Cli.Running(
+                Cli.start(ENVIRONMENT, folder, "slave", "--port", "0", "--executors", "python", "--drain", "3000"));
+        URI uri = URI.create(stopping.await("listening on "));
+        Parent task = new Parent(file.getFileName() + "-started");
+        clients.add(new Cli.Running(Cli.start(
+                ENVIRONMENT,
+                folder,
+                "run",
+                "--slave",
+                uri.getAuthority(),
+                task.program("\n").replace("print(p.wait())", "import time") + "\nwhile not os.path.exists('" + file
+                        + "'): time.sleep(.01)\nprint('done')")));
+        task.child();
+        stopping.process.toHandle().destroy();
+        HttpURLConnection health;
+        do {
+            health = (HttpURLConnection) uri.resolve("/api/health").toURL().openConnection();
+        } while (!new String(health.getInputStream().readAllBytes(), StandardCharsets.UTF_8)
+                .contains("\"draining\":true"));
+        return stopping;
+    }
+
+    @Test
+    void a_slave_that_is_told_to_stop_lets_its_tasks_finish() throws Exception {
+        Path file = folder.resolve("finish");
+        List<Cli.Running> clients = new ArrayList<>();
+        try (Cli.Running stopping = stoppedWhile(file, clients);
+                Cli.Running client = clients.get(0)) {
+            Files.createFile(file);
+            assertThat(client.await("don")).isEqualTo("e");
+            assertThat(stopping.process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+            assertThat(stopping.process.exitValue()).isZero();
+            assertThat(client.process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+            assertThat(client.process.exitValue()).isZero();
+        }
+    }
+
+    @Test
+    void a_slave_that_is_told_twice_ends_its_tasks_and_answers_them() throws Exception {
+        List<Cli.Running> clients = new ArrayList<>();
+        try (Cli.Running stopping = stoppedWhile(folder.resolve("never"), clients);
+                Cli.Running client = clients.get(0)) {
+            Ended ended = stopping.terminate();
+            assertThat(ended.exit()).isZero();
+            assertThat(ended.err()).containsSubsequence("a second signal ends them at once", "stopped");
+            assertThat(client.process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+            assertThat(client.process.exitValue()).isEqualTo(1);
+        }
     }
 
     @Test

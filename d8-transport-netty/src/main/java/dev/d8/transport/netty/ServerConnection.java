@@ -198,7 +198,7 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
         if (phase == Phase.CLOSING || !ctx.channel().isActive()) {
             return;
         }
-        if (call != null && coming != null) {
+        if (call != null && coming != null && !headOnly) {
             call.answered();
         }
         call = null;

@@ -106,6 +106,10 @@ class TasksOverHttpTest {
                 .satisfies(again -> assertThat(again.status()).isEqualTo(200))
                 .satisfies(again -> assertThat(again.headers()).containsEntry("idempotency-replayed", "true"));
         assertThat(gate.started()).isEqualTo(1);
+        try (RawConnection connection = open()) {
+            connection.send(request("HEAD", path(id), "", ""));
+            assertThat(connection.read(false).status()).isEqualTo(200);
+        }
     }
 
     @Test
