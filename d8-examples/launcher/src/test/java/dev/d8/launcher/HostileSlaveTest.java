@@ -22,6 +22,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -31,6 +32,7 @@ import org.junit.jupiter.api.io.TempDir;
  * What each task is answered is the hostile task contract's to say.
  */
 @Timeout(180)
+@Tag("other-runtime") // What it tests is the machine.
 class HostileSlaveTest {
 
     private static final String LIMITS = ",\"limits\":{\"processes\":40,\"memory_bytes\":100000000,\"cpu_seconds\":5,"

@@ -6,8 +6,10 @@ import dev.d8.spi.Options;
 import dev.d8.testkit.ExecutorContract;
 import java.util.Map;
 import java.util.UUID;
+import org.junit.jupiter.api.Tag;
 
 /** The contract of all executors, on a real engine. */
+@Tag("other-runtime") // What it tests is the engine.
 class DockerContractTest extends ExecutorContract {
 
     @Override

@@ -23,11 +23,13 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** An engine that ends, comes back and fills up: one of this test's own, on a small disk in memory. Needs root. */
 @Timeout(180)
+@Tag("other-runtime") // What it tests is the engine.
 class EngineTroubleTest {
 
     private static final Path SCRIPT =

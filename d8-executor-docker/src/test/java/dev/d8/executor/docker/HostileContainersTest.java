@@ -5,8 +5,10 @@ import dev.d8.spi.Options;
 import dev.d8.testkit.HostileTaskContract;
 import java.util.Map;
 import java.util.UUID;
+import org.junit.jupiter.api.Tag;
 
 /** Hostile tasks in containers. */
+@Tag("other-runtime") // What it tests is Python.
 class HostileContainersTest extends HostileTaskContract {
 
     @Override

@@ -19,11 +19,13 @@ import java.util.Random;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** A slave that is killed while it makes containers, has them wait, runs tasks in them and removes them. */
 @Timeout(180)
+@Tag("other-runtime") // What it tests is the engine.
 class KilledSlaveTest {
 
     private static final int LIVES = 4;

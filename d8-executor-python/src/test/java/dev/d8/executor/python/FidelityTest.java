@@ -25,6 +25,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -37,6 +38,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * agent, and spawned, and every byte and the end are compared.
  */
 @Timeout(120)
+@Tag("other-runtime") // What it tests is Python.
 class FidelityTest {
 
     private static final Path PYTHON = PythonInterpreter.onPath("python3").orElseThrow();

@@ -13,9 +13,11 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Hostile tasks, by every way in which a task gets its process. */
+@Tag("other-runtime") // What it tests is Python.
 class HostileTasksTest {
 
     private abstract static class Case extends HostileTaskContract {

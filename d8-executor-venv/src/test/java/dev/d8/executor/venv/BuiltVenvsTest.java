@@ -28,6 +28,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -38,6 +39,7 @@ import org.junit.jupiter.api.io.TempDir;
  * {@code python3-venv}; without them this is skipped, unless {@code -Dd8.python=required}.
  */
 @Timeout(180)
+@Tag("other-runtime") // What it tests is pip.
 class BuiltVenvsTest {
 
     @TempDir

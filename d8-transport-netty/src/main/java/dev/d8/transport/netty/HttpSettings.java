@@ -2,6 +2,7 @@ package dev.d8.transport.netty;
 
 import dev.d8.spi.Options;
 import java.time.Duration;
+import java.util.List;
 import java.util.Locale;
 
 /**
@@ -11,6 +12,8 @@ import java.util.Locale;
  * @param maxHeaderBytes in bytes, line ends not counted
  * @param maxBody in bytes
  * @param maxPackedBody in bytes, of one that comes as gzip
+ * @param hosts whom requests may be addressed to; empty: anybody
+ * @param origins which web pages may send requests
  * @param maxAnswer in bytes, inflated
  * @param clientGzip what a client lets travel as gzip
  */
@@ -24,6 +27,8 @@ record HttpSettings(
         int maxPackedBody,
         int maxConnections,
         int maxConnectionsPerPeer,
+        List<String> hosts,
+        List<String> origins,
         Duration headerTimeout,
         Duration bodyTimeout,
         Duration idleTimeout,
@@ -62,6 +67,8 @@ record HttpSettings(
                 number(options, "max_packed_body", 1 << 20, 1, 1 << 30),
                 number(options, "max_connections", 1000, 1, 1_000_000),
                 number(options, "max_connections_per_peer", 100, 1, 1_000_000),
+                options.list("hosts", List.of()),
+                options.list("origins", List.of()),
                 options.duration("header_timeout", Duration.ofSeconds(10)),
                 options.duration("body_timeout", Duration.ofSeconds(30)),
                 options.duration("idle_timeout", Duration.ofSeconds(60)),

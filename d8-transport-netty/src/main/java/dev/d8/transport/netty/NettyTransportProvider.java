@@ -22,6 +22,11 @@ import java.util.Set;
  *     <td>a request's body as it comes where it is gzip; {@code max_body} counts when it is inflated</td></tr>
  * <tr><td>{@code max_connections}</td><td>connections</td><td>1000</td><td>of one binding; more: 503 and closed</td></tr>
  * <tr><td>{@code max_connections_per_peer}</td><td>connections</td><td>100</td><td>from one address; likewise</td></tr>
+ * <tr><td>{@code hosts}</td><td></td><td>any</td>
+ *     <td>comma-separated names, without ports: a request whose {@code Host} is another is 403, so that no web page gets
+ *     here under a name of its own</td></tr>
+ * <tr><td>{@code origins}</td><td></td><td>none</td>
+ *     <td>comma-separated, such as {@code https://console.example}: requests of other web pages are 403</td></tr>
  * <tr><td>{@code header_timeout}</td><td>duration</td><td>10 s</td>
  *     <td>from accepting, later from a request's first byte, to the end of its head</td></tr>
  * <tr><td>{@code body_timeout}</td><td>duration</td><td>30 s</td><td>from a request's head to its last byte</td></tr>

@@ -65,6 +65,10 @@ final class Routes {
             HttpResponseStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type: not JSON (expected: application/json)");
     private static final Answer CODED = Answer.error(
             HttpResponseStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: not understood (expected: gzip or identity)");
+    private static final Answer FOREIGN_ORIGIN = Answer.error(
+            HttpResponseStatus.FORBIDDEN, "Origin: requests of this web page are not served (http.origins)");
+    private static final Answer FOREIGN_HOST =
+            Answer.error(HttpResponseStatus.FORBIDDEN, "Host: not a name of this slave (http.hosts)");
     private static final Answer GET_ONLY = notAllowed("GET, HEAD");
     private static final Answer POST_ONLY = notAllowed("POST");
     private static final Answer GET_OR_DELETE_ONLY = notAllowed("GET, HEAD, DELETE");
@@ -105,6 +109,10 @@ final class Routes {
      */
     @Nullable
     Answer answer(HttpRequest request, long length) {
+        Answer foreign = foreign(request.headers());
+        if (foreign != null) {
+            return foreign;
+        }
         HttpMethod method = request.method();
         switch (path(request.uri())) {
             case HEALTH -> {
@@ -259,6 +267,20 @@ final class Routes {
 
     Answer tooLarge(HttpHeaders headers) {
         return isPacked(headers) ? tooLargePacked : tooLarge;
+    }
+
+    /** Browsers say which page asks, and whom it thinks it asks; everybody else has no reason to be turned away here. */
+    private @Nullable Answer foreign(HttpHeaders headers) {
+        String origin = headers.get(HttpHeaderNames.ORIGIN);
+        if (origin != null && !settings.origins().contains(origin)) {
+            return FOREIGN_ORIGIN;
+        }
+        if (settings.hosts().isEmpty()) {
+            return null;
+        }
+        String host = headers.get(HttpHeaderNames.HOST, "");
+        String name = host.replaceFirst(":[0-9]*$", "");
+        return settings.hosts().stream().anyMatch(name::equalsIgnoreCase) ? null : FOREIGN_HOST;
     }
 
     private boolean authorized(HttpHeaders headers) {

@@ -208,6 +208,43 @@ class LimitsTest {
     }
 
     @Test
+    void requests_of_web_pages_are_refused_unless_they_are_known() throws IOException {
+        try (Slave slave = new Slave("origins", "https://console.example")) {
+            for (String origin : new String[] {"https://evil.example", "http://console.example", "null"}) {
+                assertThat(status(slave, "Host: a\r\nOrigin: " + origin + "\r\n"))
+                        .as("Origin: %s", origin)
+                        .isEqualTo(403);
+            }
+            assertThat(status(slave, "Host: a\r\nOrigin: https://console.example\r\n"))
+                    .isEqualTo(200);
+            assertThat(status(slave, "Host: anything.example:7600\r\n")).isEqualTo(200);
+        }
+    }
+
+    @Test
+    void a_host_that_is_not_a_slaves_name_is_refused_where_its_names_are_known() throws IOException {
+        try (Slave slave = new Slave("hosts", "slave.example,127.0.0.1,[::1]")) {
+            for (String good :
+                    new String[] {"slave.example", "SLAVE.example:7600", "127.0.0.1:1", "[::1]", "[::1]:7600"}) {
+                assertThat(status(slave, "Host: " + good + "\r\n")).as(good).isEqualTo(200);
+            }
+            for (String bad :
+                    new String[] {"evil.example", "slave.example.evil", "127.0.0.2", "[::2]:7600", "slave.example:x"}) {
+                assertThat(status(slave, "Host: " + bad + "\r\n")).as(bad).isIn(400, 403);
+            }
+        }
+    }
+
+    private static int status(Slave slave, String headers) throws IOException {
+        try (RawConnection connection = slave.open()) {
+            return connection
+                    .send("GET /api/health HTTP/1.1\r\n" + headers + "\r\n")
+                    .read()
+                    .status();
+        }
+    }
+
+    @Test
     void pipelined_requests_are_answered_in_order_one_at_a_time() throws IOException {
         try (Slave slave = new Slave();
                 RawConnection connection = slave.open()) {
