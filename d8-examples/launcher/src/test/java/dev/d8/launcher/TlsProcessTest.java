@@ -10,12 +10,14 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A slave beyond loopback with what {@code keygen} made, and its masters. */
 @Timeout(180)
+@Tag("other-runtime") // SlaveProcessTest tells whether this JVM will do.
 class TlsProcessTest {
 
     @TempDir
