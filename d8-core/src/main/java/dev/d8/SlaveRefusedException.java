@@ -2,8 +2,10 @@ package dev.d8;
 
 import java.time.Duration;
 
-/** The slave turned the task away before it started: its queue is full (429), it is stopping, or it
- * keeps too many results (503). */
+/**
+ * The slave turned the task away before it started: its queue is full (429), it is stopping, or it keeps too many results
+ * (503).
+ */
 public final class SlaveRefusedException extends D8Exception {
 
     private static final long serialVersionUID = 1L;
