@@ -11,6 +11,7 @@ import dev.d8.Termination;
 import dev.d8.Token;
 import dev.d8.VersionInfo;
 import dev.d8.spi.Availability;
+import dev.d8.spi.Caller;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ExecutionOutcome;
 import dev.d8.spi.Executor;
@@ -51,7 +52,7 @@ final class NoopSlave implements SlaveService {
     }
 
     @Override
-    public CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener) {
+    public CompletableFuture<TaskResult> execute(Caller caller, Invocation invocation, ExecutionListener listener) {
         return CompletableFuture.completedFuture(new TaskResult(
                 invocation.taskId(),
                 "noop",

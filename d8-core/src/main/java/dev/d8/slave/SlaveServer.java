@@ -1,6 +1,7 @@
 package dev.d8.slave;
 
 import dev.d8.ConfigurationException;
+import dev.d8.Grant;
 import dev.d8.Health;
 import dev.d8.Invocation;
 import dev.d8.TaskResult;
@@ -9,6 +10,7 @@ import dev.d8.VersionInfo;
 import dev.d8.internal.PluginRegistry;
 import dev.d8.spi.Availability;
 import dev.d8.spi.Availability.Available;
+import dev.d8.spi.Caller;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ExecutorProvider;
 import dev.d8.spi.Options;
@@ -80,8 +82,11 @@ public final class SlaveServer implements AutoCloseable {
     private final AtomicBoolean closed = new AtomicBoolean();
 
     private SlaveServer(Builder builder) {
-        Token token = builder.token;
-        requireStrongTokenBeyondLoopback(builder.bind, token);
+        List<Grant> grants = builder.grants.get();
+        if (grants.isEmpty()) {
+            throw new ConfigurationException("token: none (expected: one that may execute)");
+        }
+        grants.forEach(grant -> requireStrongTokenBeyondLoopback(builder.bind, grant.token()));
         boolean clear = builder.bind.getScheme().equalsIgnoreCase("http") && beyondLoopback(builder.bind);
         if (clear && !builder.insecureHttp) {
             throw new ConfigurationException("refusing to listen on " + builder.bind.getHost()
@@ -124,12 +129,12 @@ public final class SlaveServer implements AutoCloseable {
                             builder.endAbandoned,
                             builder.metrics),
                     builder.bind,
-                    new ServerSecurity(token));
+                    new ServerSecurity(builder.grants));
         } catch (RuntimeException e) {
             release();
             throw e instanceof CompletionException && e.getCause() instanceof RuntimeException cause ? cause : e;
         }
-        if (token.equals(Token.DEVELOPMENT)) {
+        if (grants.stream().anyMatch(grant -> grant.token().equals(Token.DEVELOPMENT))) {
             LOG.warn("no token is set: anybody on this machine can run code with the well-known development token; "
                     + "set SLAVE_TOKEN");
         }
@@ -302,8 +307,8 @@ public final class SlaveServer implements AutoCloseable {
         }
 
         @Override
-        public CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener) {
-            CompletableFuture<TaskResult> result = runner.execute(invocation, listener);
+        public CompletableFuture<TaskResult> execute(Caller caller, Invocation invocation, ExecutionListener listener) {
+            CompletableFuture<TaskResult> result = runner.execute(caller, invocation, listener);
             return endAbandoned ? result : result.copy(); // Cancelling a copy leaves the task alone.
         }
 
@@ -321,7 +326,7 @@ public final class SlaveServer implements AutoCloseable {
     /** Builds a {@link SlaveServer}; not thread-safe. */
     public static final class Builder {
         private URI bind = URI.create("http://127.0.0.1:" + DEFAULT_PORT);
-        private Token token = Token.DEVELOPMENT;
+        private Supplier<List<Grant>> grants = only(Token.DEVELOPMENT);
         private List<String> wanted = List.of();
         private Options options = Options.NONE;
         private @Nullable Path plugins;
@@ -358,8 +363,22 @@ public final class SlaveServer implements AutoCloseable {
 
         /** Sets what a caller must show; default {@link Token#DEVELOPMENT}, which is good for loopback only. */
         public Builder token(Token value) {
-            token = value;
+            return grants(only(value));
+        }
+
+        /**
+         * Sets who may do what, instead of one token for everything: two tokens at once while one replaces the other, or one
+         * that may only look. Asked for each call, so what it returns may change; it must be quick. A token that is not
+         * {@link Token#strong} may come later on loopback only, which is for whoever supplies it to see to.
+         */
+        public Builder grants(Supplier<List<Grant>> value) {
+            grants = value;
             return this;
+        }
+
+        private static Supplier<List<Grant>> only(Token token) {
+            List<Grant> one = List.of(Grant.everything(token));
+            return () -> one;
         }
 
         /** Sets the names of the executors to use; default: all that are found. */

@@ -14,6 +14,7 @@ import dev.d8.TaskState;
 import dev.d8.TaskState.Phase;
 import dev.d8.Termination;
 import dev.d8.Termination.Status;
+import dev.d8.spi.Caller;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.SlaveTasks;
 import dev.d8.spi.TaskHandle;
@@ -92,7 +93,7 @@ final class TaskLedger implements SlaveTasks {
     }
 
     @Override
-    public TaskHandle submit(Invocation invocation) {
+    public TaskHandle submit(Caller caller, Invocation invocation) {
         byte[] fingerprint = fingerprint(invocation);
         TaskId id = invocation.taskId();
         Entry entry;
@@ -112,7 +113,7 @@ final class TaskLedger implements SlaveTasks {
             makeRoom();
             entry = new Entry(id);
             entry.fingerprint = fingerprint;
-            entry.run = runner.start(invocation, ExecutionListener.NONE);
+            entry.run = runner.start(caller, invocation, ExecutionListener.NONE);
             entries.put(id, entry);
         }
         CompletableFuture<TaskResult> running = entry.run.result;
@@ -177,7 +178,7 @@ final class TaskLedger implements SlaveTasks {
     }
 
     @Override
-    public boolean cancel(TaskId id) {
+    public boolean cancel(Caller caller, TaskId id) {
         TaskRunner.Run run;
         synchronized (this) {
             Entry entry = entries.get(id);

@@ -13,6 +13,7 @@ import dev.d8.TaskResult;
 import dev.d8.Termination;
 import dev.d8.Termination.Status;
 import dev.d8.Timing;
+import dev.d8.spi.Caller;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ExecutionOutcome;
 import dev.d8.spi.Executor;
@@ -57,6 +58,7 @@ final class TaskRunner {
     private final long maxOutputBytes;
     private final ThreadPoolExecutor pool;
     private final ExecutorService listenerThreads;
+    private final FairQueue<Caller, Run> queue = new FairQueue<>();
     private final Set<Run> runs = ConcurrentHashMap.newKeySet();
 
     /** How many tasks may run and wait, and do. Not the pool's to count: a thread that is done with one is not free at once. */
@@ -90,7 +92,7 @@ final class TaskRunner {
                     return thread;
                 });
         pool.allowCoreThreadTimeOut(true);
-        metrics.watch(pool::getActiveCount, pool.getQueue()::size);
+        metrics.watch(pool::getActiveCount, queue::size);
         listenerThreads = Executors.newCachedThreadPool(task -> {
             Thread thread = new Thread(task, "d8-listener");
             thread.setDaemon(true);
@@ -99,13 +101,13 @@ final class TaskRunner {
     }
 
     /** Runs a task; see {@link dev.d8.spi.SlaveService#execute}. */
-    CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener) {
-        return start(invocation, listener).result;
+    CompletableFuture<TaskResult> execute(Caller caller, Invocation invocation, ExecutionListener listener) {
+        return start(caller, invocation, listener).result;
     }
 
     /** Starts a task, whose result fails at once if it is turned away. */
-    Run start(Invocation invocation, ExecutionListener listener) {
-        Run run = new Run(invocation, listener);
+    Run start(Caller caller, Invocation invocation, ExecutionListener listener) {
+        Run run = new Run(caller, invocation, listener);
         Optional<D8Exception> objection = objection(invocation);
         if (objection.isPresent()) {
             return refused(run, objection.get());
@@ -126,11 +128,20 @@ final class TaskRunner {
             count(result, error);
         });
         try {
-            pool.execute(run);
+            queue.add(caller, run);
+            pool.execute(this::runNext);
         } catch (RejectedExecutionException e) {
+            queue.remove(caller, run);
             run.result.completeExceptionally(draining());
         }
         return run;
+    }
+
+    private void runNext() {
+        Run next = queue.poll();
+        if (next != null) { // Else one has been cancelled meanwhile.
+            next.run();
+        }
     }
 
     private Run refused(Run run, D8Exception why) {
@@ -177,7 +188,7 @@ final class TaskRunner {
 
     /** Returns how many tasks wait for a slot. */
     int queued() {
-        return pool.getQueue().size();
+        return queue.size();
     }
 
     /** Returns how many tasks can run at one time, and how many more could start now. */
@@ -250,8 +261,9 @@ final class TaskRunner {
     }
 
     /** One task, from its arrival to its end. */
-    final class Run implements Runnable {
+    final class Run {
         final CompletableFuture<TaskResult> result = new CompletableFuture<>();
+        private final Caller caller;
         private final Invocation invocation;
         private final ExecutionListener listener;
         private final long arrived = time.nanoTime();
@@ -260,7 +272,8 @@ final class TaskRunner {
         private @Nullable Thread thread;
         private String why = "cancelled: the slave is stopping";
 
-        Run(Invocation invocation, ExecutionListener listener) {
+        Run(Caller caller, Invocation invocation, ExecutionListener listener) {
+            this.caller = caller;
             this.invocation = invocation;
             this.listener = listener;
         }
@@ -270,7 +283,9 @@ final class TaskRunner {
             synchronized (lock) {
                 if (state == State.QUEUED) {
                     state = State.OVER;
-                    pool.remove(this);
+                    if (queue.remove(caller, this)) {
+                        pool.getQueue().poll(); // One call of runNext less; they are all the same.
+                    }
                 } else if (thread != null) {
                     thread.interrupt();
                 }
@@ -309,8 +324,7 @@ final class TaskRunner {
             }
         }
 
-        @Override
-        public void run() {
+        private void run() {
             synchronized (lock) {
                 if (state == State.OVER) {
                     return;

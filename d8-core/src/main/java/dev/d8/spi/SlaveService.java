@@ -23,7 +23,15 @@ public interface SlaveService {
      * {@link dev.d8.SlaveRefusedException}, {@link dev.d8.NoExecutorException} or {@link dev.d8.InvalidTaskException} if
      * the task was turned away, and certainly did not start then.
      */
-    CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener);
+    CompletableFuture<TaskResult> execute(Caller caller, Invocation invocation, ExecutionListener listener);
+
+    /**
+     * Hears that the transport turned somebody away before a task came into sight.
+     *
+     * @param caller who, with an empty name where nobody is known
+     * @param reason a word for the metrics, such as {@code unauthorized}
+     */
+    default void turnedAway(Caller caller, String reason) {}
 
     /** Returns what has been counted, in Prometheus's text format; default: nothing is shown. May take milliseconds. */
     default Optional<String> metrics() {

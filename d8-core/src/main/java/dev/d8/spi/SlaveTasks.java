@@ -18,7 +18,7 @@ public interface SlaveTasks {
      * @throws dev.d8.InvalidTaskException if it asks for more than this slave gives
      * @throws dev.d8.TaskIdTakenException if its id is known from another task
      */
-    TaskHandle submit(Invocation invocation);
+    TaskHandle submit(Caller caller, Invocation invocation);
 
     /** Returns a task by its id; nothing if it never came. */
     Optional<TaskHandle> find(TaskId id);
@@ -31,5 +31,5 @@ public interface SlaveTasks {
      *
      * @return whether there was something left to end
      */
-    boolean cancel(TaskId id);
+    boolean cancel(Caller caller, TaskId id);
 }

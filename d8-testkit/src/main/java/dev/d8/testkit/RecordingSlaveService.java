@@ -8,6 +8,7 @@ import dev.d8.Slots;
 import dev.d8.TaskResult;
 import dev.d8.Termination;
 import dev.d8.VersionInfo;
+import dev.d8.spi.Caller;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.SlaveService;
 import java.util.LinkedHashMap;
@@ -38,10 +39,11 @@ public final class RecordingSlaveService implements SlaveService {
     /**
      * One call.
      *
+     * @param caller who called
      * @param invocation what was to be run
      * @param answer what the caller gets
      */
-    public record Call(Invocation invocation, CompletableFuture<TaskResult> answer) {}
+    public record Call(Caller caller, Invocation invocation, CompletableFuture<TaskResult> answer) {}
 
     /** Creates one that echoes. */
     public RecordingSlaveService() {}
@@ -97,9 +99,9 @@ public final class RecordingSlaveService implements SlaveService {
     }
 
     @Override
-    public CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener) {
+    public CompletableFuture<TaskResult> execute(Caller caller, Invocation invocation, ExecutionListener listener) {
         CompletableFuture<TaskResult> answer = behaviour.apply(invocation);
-        calls.add(new Call(invocation, answer));
+        calls.add(new Call(caller, invocation, answer));
         return answer;
     }
 

@@ -18,6 +18,7 @@ import dev.d8.TaskState.Phase;
 import dev.d8.Termination;
 import dev.d8.Termination.Status;
 import dev.d8.slave.SlaveServer;
+import dev.d8.spi.Caller;
 import dev.d8.spi.Credentials;
 import dev.d8.spi.ServerSecurity;
 import dev.d8.spi.SlaveClient;
@@ -29,6 +30,7 @@ import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.net.URI;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -42,6 +44,7 @@ import org.junit.jupiter.api.Timeout;
 /** What a slave keeps of tasks that have an id: what is sent twice runs once, and results wait for their callers. */
 @Timeout(60)
 class SlaveTasksTest {
+    private static final Caller CALLER = new Caller("tester", "");
 
     private static final Duration HOUR = Duration.ofHours(1);
 
@@ -82,7 +85,7 @@ class SlaveTasksTest {
 
     /** Runs a task to its end; whether anybody fetches its result is another matter. */
     private TaskHandle finished(SlaveTasks tasks, Invocation task) throws Exception {
-        TaskHandle handle = tasks.submit(task);
+        TaskHandle handle = tasks.submit(CALLER, task);
         gate.letGo(1);
         get(handle.result());
         return handle;
@@ -92,14 +95,14 @@ class SlaveTasksTest {
     void a_task_that_is_submitted_twice_runs_once_and_both_get_its_result() throws Exception {
         SlaveTasks tasks = start(2, 10, 100);
         Invocation task = task();
-        TaskHandle first = tasks.submit(task);
-        TaskHandle second = tasks.submit(task);
+        TaskHandle first = tasks.submit(CALLER, task);
+        TaskHandle second = tasks.submit(CALLER, task);
         assertThat(first.replayed()).isFalse();
         assertThat(second.replayed()).isTrue();
         gate.letGo(2);
         TaskResult result = get(first.result());
         assertThat(get(second.result())).isSameAs(result);
-        assertThat(get(tasks.submit(task).result())).isSameAs(result);
+        assertThat(get(tasks.submit(CALLER, task).result())).isSameAs(result);
         assertThat(tasks.find(task.taskId()).orElseThrow().state()).isEqualTo(TaskState.done(result));
         assertThat(gate.started()).isEqualTo(1);
     }
@@ -108,9 +111,9 @@ class SlaveTasksTest {
     void an_id_that_was_used_with_another_task_is_refused() {
         SlaveTasks tasks = start(1, 1, 100);
         Invocation task = task();
-        tasks.submit(task);
+        tasks.submit(CALLER, task);
         Invocation other = Invocation.python("print(56)").taskId(task.taskId()).build();
-        assertThatThrownBy(() -> tasks.submit(other))
+        assertThatThrownBy(() -> tasks.submit(CALLER, other))
                 .isInstanceOf(TaskIdTakenException.class)
                 .hasMessageContaining(task.taskId().toString());
     }
@@ -120,9 +123,9 @@ class SlaveTasksTest {
         SlaveTasks tasks = start(1, 1, 100);
         Invocation running = task();
         Invocation waiting = task();
-        tasks.submit(running);
+        tasks.submit(CALLER, running);
         gate.awaitStarted();
-        TaskHandle queued = tasks.submit(waiting);
+        TaskHandle queued = tasks.submit(CALLER, waiting);
         assertThat(tasks.waiting()).isEqualTo(1);
         assertThat(tasks.find(running.taskId()).orElseThrow().state())
                 .isEqualTo(TaskState.of(running.taskId(), Phase.RUNNING));
@@ -133,7 +136,7 @@ class SlaveTasksTest {
     @Test
     void whoever_waits_for_an_end_waits_as_long_as_they_said() throws Exception {
         SlaveTasks tasks = start(1, 1, 100);
-        TaskHandle handle = tasks.submit(task());
+        TaskHandle handle = tasks.submit(CALLER, task());
         gate.awaitStarted();
         CompletableFuture<TaskState> patient = handle.await(Duration.ofSeconds(10));
         CompletableFuture<TaskState> hasty = handle.await(Duration.ofSeconds(2));
@@ -148,7 +151,7 @@ class SlaveTasksTest {
     @Test
     void whoever_gives_up_waiting_leaves_the_task_alone() throws Exception {
         SlaveTasks tasks = start(1, 1, 100);
-        TaskHandle handle = tasks.submit(task());
+        TaskHandle handle = tasks.submit(CALLER, task());
         gate.awaitStarted();
         handle.result().cancel(true);
         handle.await(HOUR).cancel(true);
@@ -159,16 +162,16 @@ class SlaveTasksTest {
     @Test
     void a_cancelled_task_ends_and_says_why_whether_it_runs_or_waits() throws Exception {
         SlaveTasks tasks = start(1, 1, 100);
-        TaskHandle running = tasks.submit(task());
+        TaskHandle running = tasks.submit(CALLER, task());
         gate.awaitStarted();
-        TaskHandle waiting = tasks.submit(task());
+        TaskHandle waiting = tasks.submit(CALLER, task());
         for (TaskHandle handle : List.of(waiting, running)) {
             TaskId id = handle.state().taskId();
-            assertThat(tasks.cancel(id)).isTrue();
+            assertThat(tasks.cancel(CALLER, id)).isTrue();
             TaskResult result = get(handle.result());
             assertThat(result.termination()).isEqualTo(Termination.of(Status.CANCELLED));
             assertThat(result.error()).isEqualTo("d8: cancelled by its caller\n");
-            assertThat(tasks.cancel(id)).as("it is over").isFalse();
+            assertThat(tasks.cancel(CALLER, id)).as("it is over").isFalse();
         }
         assertThat(gate.started()).isEqualTo(1);
     }
@@ -177,9 +180,9 @@ class SlaveTasksTest {
     void a_task_that_is_cancelled_before_it_comes_does_not_start() throws Exception {
         SlaveTasks tasks = start(1, 1, 100);
         Invocation task = task();
-        assertThat(tasks.cancel(task.taskId())).isTrue();
-        assertThat(tasks.cancel(task.taskId())).isFalse();
-        assertThat(get(tasks.submit(task).result()).termination()).isEqualTo(Termination.of(Status.CANCELLED));
+        assertThat(tasks.cancel(CALLER, task.taskId())).isTrue();
+        assertThat(tasks.cancel(CALLER, task.taskId())).isFalse();
+        assertThat(get(tasks.submit(CALLER, task).result()).termination()).isEqualTo(Termination.of(Status.CANCELLED));
         assertThat(gate.started()).isZero();
     }
 
@@ -187,7 +190,7 @@ class SlaveTasksTest {
     void cancels_of_tasks_that_never_come_stand_in_nobodys_way() throws Exception {
         SlaveTasks tasks = start(1, 1, 2);
         for (int i = 0; i < 10; i++) {
-            assertThat(tasks.cancel(TaskId.random())).isTrue();
+            assertThat(tasks.cancel(CALLER, TaskId.random())).isTrue();
         }
         assertThat(get(finished(tasks, task()).result()).success()).isTrue();
     }
@@ -195,14 +198,14 @@ class SlaveTasksTest {
     @Test
     void a_slave_that_drains_finishes_what_it_has_and_takes_nothing_new() throws Exception {
         SlaveTasks tasks = start(1, 1, 100);
-        TaskHandle running = tasks.submit(task());
-        TaskHandle waiting = tasks.submit(task());
+        TaskHandle running = tasks.submit(CALLER, task());
+        TaskHandle waiting = tasks.submit(CALLER, task());
         gate.awaitStarted();
         SlaveServer slave = server.orElseThrow();
         assertThat(slave.unfinished()).isEqualTo(2);
         assertThat(slave.drain(Duration.ZERO)).isFalse();
         assertThat(Objects.requireNonNull(service).health().draining()).isTrue();
-        assertThatThrownBy(() -> tasks.submit(task()))
+        assertThatThrownBy(() -> tasks.submit(CALLER, task()))
                 .isInstanceOfSatisfying(
                         SlaveRefusedException.class, e -> assertThat(e.reason()).isEqualTo(Reason.DRAINING));
 
@@ -216,15 +219,15 @@ class SlaveTasksTest {
     @Test
     void what_was_turned_away_is_not_known_and_may_come_again() throws Exception {
         SlaveTasks tasks = start(1, 0, 100);
-        tasks.submit(task());
+        tasks.submit(CALLER, task());
         gate.awaitStarted();
         Invocation refused = task();
-        assertThatThrownBy(() -> tasks.submit(refused))
+        assertThatThrownBy(() -> tasks.submit(CALLER, refused))
                 .isInstanceOfSatisfying(
                         SlaveRefusedException.class, e -> assertThat(e.reason()).isEqualTo(Reason.QUEUE_FULL));
         assertThat(tasks.find(refused.taskId())).isEmpty();
         Invocation tooLong = task().toBuilder().timeout(Duration.ofDays(1)).build();
-        assertThatThrownBy(() -> tasks.submit(tooLong)).isInstanceOf(InvalidTaskException.class);
+        assertThatThrownBy(() -> tasks.submit(CALLER, tooLong)).isInstanceOf(InvalidTaskException.class);
         assertThat(tasks.find(tooLong.taskId())).isEmpty();
     }
 
@@ -238,10 +241,10 @@ class SlaveTasksTest {
 
         TaskHandle gone = tasks.find(first.taskId()).orElseThrow();
         assertThat(gone.state().phase()).isEqualTo(Phase.FORGOTTEN);
-        TaskHandle again = tasks.submit(first);
+        TaskHandle again = tasks.submit(CALLER, first);
         assertThat(again.state().phase()).isEqualTo(Phase.FORGOTTEN);
         assertThatThrownBy(() -> get(again.result())).hasCauseInstanceOf(TaskForgottenException.class);
-        assertThat(tasks.cancel(first.taskId())).isFalse();
+        assertThat(tasks.cancel(CALLER, first.taskId())).isFalse();
         assertThat(gate.started()).isEqualTo(3);
     }
 
@@ -252,7 +255,7 @@ class SlaveTasksTest {
         finished(tasks, first);
         finished(tasks, task());
         Invocation third = task();
-        assertThatThrownBy(() -> tasks.submit(third)).isInstanceOfSatisfying(SlaveRefusedException.class, e -> {
+        assertThatThrownBy(() -> tasks.submit(CALLER, third)).isInstanceOfSatisfying(SlaveRefusedException.class, e -> {
             assertThat(e.reason()).isEqualTo(Reason.RESULTS_FULL);
             assertThat(e.getMessage()).contains("fetch");
         });
@@ -269,7 +272,7 @@ class SlaveTasksTest {
         gate.print(Output.of("x".repeat(600_000)));
         finished(tasks, task());
         finished(tasks, task());
-        assertThatThrownBy(() -> tasks.submit(task()))
+        assertThatThrownBy(() -> tasks.submit(CALLER, task()))
                 .isInstanceOfSatisfying(
                         SlaveRefusedException.class, e -> assertThat(e.reason()).isEqualTo(Reason.RESULTS_FULL));
     }
@@ -279,13 +282,13 @@ class SlaveTasksTest {
         SlaveTasks tasks = start(1, 0, 100);
         finished(tasks, task());
         finished(tasks, task());
-        tasks.submit(task());
+        tasks.submit(CALLER, task());
         gate.awaitStarted();
-        assertThatThrownBy(() -> tasks.submit(task())).isInstanceOf(SlaveRefusedException.class);
+        assertThatThrownBy(() -> tasks.submit(CALLER, task())).isInstanceOf(SlaveRefusedException.class);
         Invocation tooLong = task().toBuilder().timeout(Duration.ofDays(1)).build();
-        assertThatThrownBy(() -> tasks.submit(tooLong)).isInstanceOf(InvalidTaskException.class);
+        assertThatThrownBy(() -> tasks.submit(CALLER, tooLong)).isInstanceOf(InvalidTaskException.class);
         Invocation elsewhere = task().toBuilder().method("docker").build();
-        assertThatThrownBy(() -> tasks.submit(elsewhere)).isInstanceOf(NoExecutorException.class);
+        assertThatThrownBy(() -> tasks.submit(CALLER, elsewhere)).isInstanceOf(NoExecutorException.class);
 
         assertThat(meters.get("d8.tasks")
                         .tag("status", "ok")
@@ -306,6 +309,40 @@ class SlaveTasksTest {
         }
         assertThat(meters.get("d8.tasks.running").gauge().value()).isEqualTo(1);
         assertThat(meters.get("d8.tasks.queued").gauge().value()).isZero();
+    }
+
+    @Test
+    void callers_take_turns_however_much_one_of_them_has_waiting() throws Exception {
+        SlaveTasks tasks = start(1, 100, 100);
+        tasks.submit(CALLER, task());
+        gate.awaitStarted();
+        List<TaskHandle> many = new ArrayList<>();
+        for (int i = 0; i < 50; i++) {
+            many.add(tasks.submit(CALLER, task()));
+        }
+        TaskHandle one = tasks.submit(new Caller("somebody else", ""), task());
+        assertThat(tasks.waiting()).isEqualTo(51);
+
+        gate.letGo(3);
+        get(one.result());
+        assertThat(many.get(2).state().phase()).isEqualTo(Phase.QUEUED);
+    }
+
+    @Test
+    void what_is_cancelled_while_it_waits_leaves_the_queue() throws Exception {
+        SlaveTasks tasks = start(1, 2, 100);
+        TaskHandle running = tasks.submit(CALLER, task());
+        gate.awaitStarted();
+        for (int i = 0; i < 20; i++) {
+            Invocation next = task();
+            tasks.submit(CALLER, next);
+            tasks.cancel(CALLER, next.taskId());
+        }
+        assertThat(tasks.waiting()).isZero();
+        TaskHandle last = tasks.submit(CALLER, task());
+        gate.letGo(2);
+        get(running.result());
+        assertThat(get(last.result()).success()).isTrue();
     }
 
     @Test

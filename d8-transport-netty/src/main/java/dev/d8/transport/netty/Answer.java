@@ -9,7 +9,7 @@ import io.netty.util.AsciiString;
 import java.nio.charset.StandardCharsets;
 
 /** A server's answer, before it is known how the connection goes on: the head up to the body's length, and JSON. Immutable. */
-final class Answer {
+final class Answer implements Decision {
 
     private static final AsciiString KEPT = AsciiString.cached("\r\n\r\n");
     private static final AsciiString KEPT_ALIVE = AsciiString.cached("\r\nConnection: keep-alive\r\n\r\n");

@@ -1,13 +1,16 @@
 package dev.d8.transport.netty;
 
+import dev.d8.Grant;
 import dev.d8.Health;
 import dev.d8.InvalidTaskException;
 import dev.d8.NoExecutorException;
+import dev.d8.Scope;
 import dev.d8.SlaveRefusedException;
 import dev.d8.TaskId;
 import dev.d8.TaskIdTakenException;
 import dev.d8.TaskState;
 import dev.d8.VersionInfo;
+import dev.d8.spi.Caller;
 import dev.d8.spi.ServerSecurity;
 import dev.d8.spi.SlaveService;
 import dev.d8.spi.SlaveTasks;
@@ -25,7 +28,10 @@ import io.netty.handler.codec.http.QueryStringDecoder;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletionException;
+import java.util.function.BiFunction;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -56,6 +62,8 @@ final class Routes {
     private static final Logger log = LoggerFactory.getLogger(Routes.class);
     private static final Answer UNAUTHORIZED =
             Answer.error(HttpResponseStatus.UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n", "Unauthorized");
+    private static final Answer FORBIDDEN =
+            Answer.error(HttpResponseStatus.FORBIDDEN, "this token may only read (its scope is not execute)");
     private static final Answer NOT_FOUND = Answer.error(HttpResponseStatus.NOT_FOUND, "no such path");
     private static final Answer INTERNAL_ERROR =
             Answer.error(HttpResponseStatus.INTERNAL_SERVER_ERROR, "internal error");
@@ -102,18 +110,17 @@ final class Routes {
     }
 
     /**
-     * Answers from a request's head.
+     * Decides from a request's head.
      *
      * @param length of the body, in bytes; negative where it is not known yet
-     * @return the answer, or nothing if the request has to be read to its end: see {@link #call}
      */
-    @Nullable
-    Answer answer(HttpRequest request, long length) {
+    Decision decide(HttpRequest request, long length, Peer peer) {
         Answer foreign = foreign(request.headers());
         if (foreign != null) {
             return foreign;
         }
         HttpMethod method = request.method();
+        HttpHeaders headers = request.headers();
         switch (path(request.uri())) {
             case HEALTH -> {
                 return isGet(method) ? health() : GET_ONLY;
@@ -122,22 +129,22 @@ final class Routes {
                 return isGet(method) ? version() : GET_ONLY;
             }
             case EXECUTE -> {
-                return method.equals(HttpMethod.POST) ? turnAway(request.headers(), length) : POST_ONLY;
+                return isPost(method) ? task(headers, length, peer, calls::execute) : POST_ONLY;
             }
             case TASKS -> {
                 return service.tasks().isEmpty()
                         ? NOT_FOUND
-                        : method.equals(HttpMethod.POST) ? turnAway(request.headers(), length) : POST_ONLY;
+                        : isPost(method) ? task(headers, length, peer, calls::submit) : POST_ONLY;
             }
             case METRICS -> {
-                return isGet(method) ? authorized(request.headers()) ? metrics() : UNAUTHORIZED : GET_ONLY;
+                return isGet(method) ? guarded(headers, peer, Scope.READ, caller -> metrics()) : GET_ONLY;
             }
             case SLOTS -> {
-                return isGet(method) ? authorized(request.headers()) ? slots() : UNAUTHORIZED : GET_ONLY;
+                return isGet(method) ? guarded(headers, peer, Scope.READ, caller -> slots()) : GET_ONLY;
             }
             default -> {
                 if (request.uri().startsWith(TASK) && service.tasks().isPresent()) {
-                    return ofTask(request, service.tasks().get());
+                    return ofTask(request, peer, service.tasks().get());
                 }
                 return method.equals(HttpMethod.TRACE) || method.equals(HttpMethod.CONNECT)
                         ? METHOD_UNKNOWN
@@ -146,39 +153,53 @@ final class Routes {
         }
     }
 
-    /** Returns what a request asks for that {@link #answer} could not answer from its head. */
-    TaskCalls.Call call(HttpRequest request) {
-        return switch (path(request.uri())) {
-            case EXECUTE -> calls.execute(request.headers());
-            case TASKS -> calls.submit(request.headers());
-            default ->
-                calls.watch(request.headers(), taskId(request), new QueryStringDecoder(request.uri()).parameters());
-        };
-    }
-
-    private @Nullable Answer ofTask(HttpRequest request, SlaveTasks tasks) {
+    private Decision ofTask(HttpRequest request, Peer peer, SlaveTasks tasks) {
         HttpMethod method = request.method();
-        if (!isGet(method) && !method.equals(HttpMethod.DELETE)) {
+        boolean cancels = method.equals(HttpMethod.DELETE);
+        if (!isGet(method) && !cancels) {
             return GET_OR_DELETE_ONLY;
         }
-        if (!authorized(request.headers())) {
+        return guarded(request.headers(), peer, cancels ? Scope.EXECUTE : Scope.READ, caller -> {
+            TaskId id = taskId(request);
+            return cancels
+                    ? cancel(caller, tasks, id)
+                    : calls.watch(request.headers(), id, new QueryStringDecoder(request.uri()).parameters());
+        });
+    }
+
+    private Answer cancel(Caller caller, SlaveTasks tasks, TaskId id) {
+        boolean ended = tasks.cancel(caller, id);
+        return Answer.of(
+                ended ? HttpResponseStatus.ACCEPTED : HttpResponseStatus.OK,
+                "",
+                wire.encode(tasks.find(id).map(TaskHandle::state).orElse(TaskState.of(id, TaskState.Phase.FORGOTTEN))));
+    }
+
+    /** Goes on with whoever has shown a token that is good for this. */
+    private Decision guarded(HttpHeaders headers, Peer peer, Scope needed, Function<Caller, Decision> then) {
+        Optional<Grant> grant = bearer(headers).flatMap(security::find);
+        if (grant.isEmpty()) {
+            service.turnedAway(peer.unknown(), "unauthorized");
             return UNAUTHORIZED;
         }
+        Caller caller = peer.with(grant.get());
+        if (!grant.get().scope().covers(needed)) {
+            service.turnedAway(caller, "forbidden");
+            return FORBIDDEN;
+        }
         try {
-            TaskId id = taskId(request);
-            if (method.equals(HttpMethod.DELETE)) {
-                boolean ended = tasks.cancel(id);
-                return Answer.of(
-                        ended ? HttpResponseStatus.ACCEPTED : HttpResponseStatus.OK,
-                        "",
-                        wire.encode(tasks.find(id)
-                                .map(TaskHandle::state)
-                                .orElse(TaskState.of(id, TaskState.Phase.FORGOTTEN))));
-            }
-            return null;
+            return then.apply(caller);
         } catch (RuntimeException e) {
             return failure(e);
         }
+    }
+
+    private Decision task(
+            HttpHeaders headers, long length, Peer peer, BiFunction<Caller, HttpHeaders, TaskCalls.Call> call) {
+        return guarded(headers, peer, Scope.EXECUTE, caller -> {
+            Answer no = turnAway(headers, length);
+            return no != null ? no : call.apply(caller, headers);
+        });
     }
 
     private Answer metrics() {
@@ -235,9 +256,6 @@ final class Routes {
     }
 
     private @Nullable Answer turnAway(HttpHeaders headers, long length) {
-        if (!authorized(headers)) {
-            return UNAUTHORIZED;
-        }
         if (headers.contains(HttpHeaderNames.EXPECT)
                 && !headers.containsValue(HttpHeaderNames.EXPECT, HttpHeaderValues.CONTINUE, true)) {
             return EXPECTATION_FAILED;
@@ -283,14 +301,15 @@ final class Routes {
         return settings.hosts().stream().anyMatch(name::equalsIgnoreCase) ? null : FOREIGN_HOST;
     }
 
-    private boolean authorized(HttpHeaders headers) {
+    private static Optional<String> bearer(HttpHeaders headers) {
         List<String> values = headers.getAll(HttpHeaderNames.AUTHORIZATION);
         if (values.size() != 1) {
-            return false;
+            return Optional.empty();
         }
         String value = values.get(0);
         return value.regionMatches(true, 0, BEARER, 0, BEARER.length())
-                && security.token().matches(value.substring(BEARER.length()).strip());
+                ? Optional.of(value.substring(BEARER.length()).strip())
+                : Optional.empty();
     }
 
     /** A missing type passes: clients of the original protocol leave it out. */
@@ -329,6 +348,10 @@ final class Routes {
         } catch (RuntimeException e) {
             return failure(e);
         }
+    }
+
+    private static boolean isPost(HttpMethod method) {
+        return method.equals(HttpMethod.POST);
     }
 
     private static boolean isGet(HttpMethod method) {

@@ -64,6 +64,7 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
     private int bodyLimit;
     private Answer tooLarge = Routes.BODY_TIMED_OUT;
     private @Nullable ByteArrayOutputStream body;
+    private @Nullable Peer peer;
     private TaskCalls.@Nullable Call call;
     private @Nullable CompletableFuture<Answer> coming;
 
@@ -128,12 +129,15 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
         } else {
             after = http10 ? Answer.Connection.KEPT_ALIVE : Answer.Connection.KEPT;
         }
-        Answer answer = routes.answer(request, length);
-        if (answer != null) {
+        if (peer == null) {
+            peer = Peer.of(ctx.channel());
+        }
+        Decision decision = routes.decide(request, length, peer);
+        if (decision instanceof Answer answer) {
             answer(ctx, answer);
             return;
         }
-        call = routes.call(request);
+        call = (TaskCalls.Call) decision;
         packed = Routes.isPacked(request.headers());
         bodyLimit = routes.limit(request.headers());
         tooLarge = routes.tooLarge(request.headers());

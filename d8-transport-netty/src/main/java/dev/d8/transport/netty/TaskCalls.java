@@ -5,6 +5,7 @@ import dev.d8.TaskForgottenException;
 import dev.d8.TaskId;
 import dev.d8.TaskState;
 import dev.d8.TaskState.Phase;
+import dev.d8.spi.Caller;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.SlaveService;
 import dev.d8.spi.SlaveTasks;
@@ -45,7 +46,7 @@ final class TaskCalls {
     }
 
     /** A request that has come whole. Used once. */
-    abstract static class Call {
+    abstract static non-sealed class Call implements Decision {
         /** The task whose result is in the answer. */
         volatile @Nullable TaskHandle inAnswer;
 
@@ -81,7 +82,7 @@ final class TaskCalls {
     }
 
     /** One whose answer is the result. A task without an id ends with its caller; one with an id is that task from now on. */
-    Call execute(HttpHeaders headers) {
+    Call execute(Caller caller, HttpHeaders headers) {
         return new Call(headers) {
             @Override
             CompletableFuture<Answer> run(byte[] body) {
@@ -89,10 +90,10 @@ final class TaskCalls {
                 Optional<SlaveTasks> tasks = service.tasks();
                 if (!asked.keyed() || tasks.isEmpty()) {
                     return answering(
-                            service.execute(asked.invocation(), ExecutionListener.NONE),
+                            service.execute(caller, asked.invocation(), ExecutionListener.NONE),
                             result -> answer(OK, "", wire.encode(result)));
                 }
-                TaskHandle task = tasks.get().submit(asked.invocation());
+                TaskHandle task = tasks.get().submit(caller, asked.invocation());
                 if (!task.replayed()) {
                     inAnswer = task;
                     return answering(task.result(), result -> answer(OK, "", wire.encode(result)));
@@ -109,13 +110,13 @@ final class TaskCalls {
     }
 
     /** One whose answer is that the task has been taken. */
-    Call submit(HttpHeaders headers) {
+    Call submit(Caller caller, HttpHeaders headers) {
         return new Call(headers) {
             @Override
             CompletableFuture<Answer> run(byte[] body) {
                 TaskHandle task = service.tasks()
                         .orElseThrow()
-                        .submit(wire.decodeCall(body, key(headers)).invocation());
+                        .submit(caller, wire.decodeCall(body, key(headers)).invocation());
                 TaskState state = task.state();
                 if (state.phase() == Phase.FORGOTTEN) {
                     return CompletableFuture.completedFuture(gone(state));
