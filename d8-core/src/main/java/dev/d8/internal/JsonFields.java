@@ -9,7 +9,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.OptionalLong;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
@@ -75,6 +77,17 @@ final class JsonFields {
             throw wrongType(path + name, node, "a whole number below 2^63");
         }
         return OptionalLong.of(node.longValue());
+    }
+
+    OptionalDouble decimal(String name) {
+        JsonNode node = get(name);
+        if (node == null) {
+            return OptionalDouble.empty();
+        }
+        if (!node.isNumber()) {
+            throw wrongType(path + name, node, "a number");
+        }
+        return OptionalDouble.of(node.doubleValue());
     }
 
     Optional<Integer> integer(String name) {
@@ -156,6 +169,31 @@ final class JsonFields {
                 }
                 items.add(new JsonFields(itemPath + ".", node.get(i)));
             }
+        }
+        return items;
+    }
+
+    /** Returns each item of a list as what is in it, or as what is wrong with it. */
+    <T> List<T> items(String name, Function<JsonFields, T> good, Function<InvalidTaskException, T> bad) {
+        JsonNode node = get(name);
+        if (node == null || !node.isArray()) {
+            throw node == null
+                    ? new InvalidTaskException(path + name, "missing (expected: a list of objects)")
+                    : wrongType(path + name, node, "a list of objects");
+        }
+        List<T> items = new ArrayList<>(node.size());
+        for (int i = 0; i < node.size(); i++) {
+            String itemPath = path + name + "[" + i + "]";
+            T item;
+            try {
+                if (!node.get(i).isObject()) {
+                    throw wrongType(itemPath, node.get(i), "an object");
+                }
+                item = good.apply(new JsonFields(itemPath + ".", node.get(i)));
+            } catch (InvalidTaskException e) {
+                item = bad.apply(e);
+            }
+            items.add(item);
         }
         return items;
     }

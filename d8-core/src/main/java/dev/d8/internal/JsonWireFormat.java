@@ -9,6 +9,7 @@ import dev.d8.Limits;
 import dev.d8.Output;
 import dev.d8.Rejection;
 import dev.d8.Slots;
+import dev.d8.TaskEvent;
 import dev.d8.TaskId;
 import dev.d8.TaskResult;
 import dev.d8.TaskState;
@@ -16,6 +17,7 @@ import dev.d8.Termination;
 import dev.d8.Timing;
 import dev.d8.Usage;
 import dev.d8.VersionInfo;
+import dev.d8.spi.ExecutionListener.Stream;
 import dev.d8.spi.WireFormat;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -132,6 +134,41 @@ public final class JsonWireFormat implements WireFormat {
         return Json.write(json);
     }
 
+    @Override
+    public byte[] encode(TaskEvent event, boolean whole) {
+        ObjectNode json = Json.MAPPER.createObjectNode();
+        if (event instanceof TaskEvent.Started) {
+            json.put("type", "started");
+        } else if (event instanceof TaskEvent.Wrote wrote) {
+            Optional<String> text = Utf8.decode(wrote.bytes());
+            json.put("type", "output");
+            json.put("stream", wrote.stream() == Stream.STDERR ? "stderr" : "stdout");
+            json.put("offset", wrote.offset());
+            json.put("next", wrote.next());
+            json.put("text", text.orElseGet(() -> Base64.getEncoder().encodeToString(wrote.bytes())));
+            if (text.isEmpty()) {
+                json.put("encoding", "base64");
+            }
+        } else if (event instanceof TaskEvent.Progressed progressed) {
+            json.put("type", "progress");
+            json.put("percent", progressed.percent());
+            json.put("message", progressed.message());
+            json.put("next", progressed.offset());
+        } else if (event instanceof TaskEvent.Skipped skipped) {
+            json.put("type", "skipped");
+            json.put("offset", skipped.offset());
+            json.put("next", skipped.next());
+        } else if (event instanceof TaskEvent.Ended ended) {
+            ObjectNode result = json(ended.result());
+            json.put("type", "result");
+            json.set("result", whole ? result : result.without(List.of("output", "error")));
+        } else if (event instanceof TaskEvent.Failed failed) {
+            json.put("type", "failed");
+            json.put("error", failed.message());
+        }
+        return Json.write(json);
+    }
+
     private static ObjectNode json(TaskResult result) {
         ObjectNode json = Json.MAPPER.createObjectNode();
         boolean text = result.stdout().isUtf8() && result.stderr().isUtf8();
@@ -214,7 +251,19 @@ public final class JsonWireFormat implements WireFormat {
 
     @Override
     public Call decodeCall(byte[] bytes, Optional<TaskId> key) {
-        JsonFields json = JsonFields.parse(bytes);
+        return call(JsonFields.parse(bytes), key);
+    }
+
+    @Override
+    public List<BatchedCall> decodeBatch(byte[] bytes) {
+        return JsonFields.parse(bytes)
+                .items(
+                        "tasks",
+                        json -> new BatchedCall(Optional.of(call(json, Optional.empty())), Optional.empty()),
+                        trouble -> new BatchedCall(Optional.empty(), Optional.of(trouble)));
+    }
+
+    private static Call call(JsonFields json, Optional<TaskId> key) {
         Optional<TaskId> inside = json.text("task_id").map(TaskId::parse);
         if (key.isPresent() && inside.isPresent() && !key.equals(inside)) {
             throw new InvalidTaskException(
@@ -250,7 +299,10 @@ public final class JsonWireFormat implements WireFormat {
 
     @Override
     public TaskResult decodeResult(byte[] bytes, Invocation sent) {
-        JsonFields json = JsonFields.parse(bytes);
+        return result(JsonFields.parse(bytes), sent);
+    }
+
+    private static TaskResult result(JsonFields json, Invocation sent) {
         if (!json.has("success")) {
             throw new InvalidTaskException("success", "missing (expected: true or false)");
         }
@@ -280,6 +332,31 @@ public final class JsonWireFormat implements WireFormat {
                                 info.flag("warm", false), info.list("isolation"), info.text("python"))),
                 rejected,
                 (int) json.number("leftover_processes_killed").orElse(0));
+    }
+
+    @Override
+    public Optional<TaskEvent> decodeEvent(byte[] bytes, Invocation sent) {
+        JsonFields json = JsonFields.parse(bytes);
+        long offset = json.number("offset").orElse(0);
+        long next = json.number("next").orElse(0);
+        return Optional.ofNullable(
+                switch (json.text("type", "")) {
+                    case "started" -> new TaskEvent.Started();
+                    case "output" ->
+                        new TaskEvent.Wrote(
+                                json.text("stream", "").equals("stderr") ? Stream.STDERR : Stream.STDOUT,
+                                bytes(json, "text", json.text("encoding", "").equals("base64")),
+                                offset);
+                    case "progress" ->
+                        new TaskEvent.Progressed(json.decimal("percent").orElse(0), json.text("message", ""), next);
+                    case "skipped" -> new TaskEvent.Skipped(offset, next);
+                    case "result" ->
+                        new TaskEvent.Ended(json.object("result")
+                                .map(result -> result(result, sent))
+                                .orElseThrow(() -> new InvalidTaskException("result", "missing")));
+                    case "failed" -> new TaskEvent.Failed(oneLine(json.text("error", "")));
+                    default -> null;
+                });
     }
 
     @Override
@@ -342,14 +419,17 @@ public final class JsonWireFormat implements WireFormat {
         return text ? output.text() : Base64.getEncoder().encodeToString(output.bytes());
     }
 
-    private static Output decodeBytes(JsonFields json, String name, boolean base64) {
+    private static byte[] bytes(JsonFields json, String name, boolean base64) {
         String text = json.text(name, "");
-        byte[] bytes;
         try {
-            bytes = base64 ? Base64.getDecoder().decode(text) : text.getBytes(StandardCharsets.UTF_8);
+            return base64 ? Base64.getDecoder().decode(text) : text.getBytes(StandardCharsets.UTF_8);
         } catch (IllegalArgumentException e) {
-            throw new InvalidTaskException(name, "not base64, though output_encoding says so");
+            throw new InvalidTaskException(name, "not base64, though its encoding says so");
         }
+    }
+
+    private static Output decodeBytes(JsonFields json, String name, boolean base64) {
+        byte[] bytes = bytes(json, name, base64);
         return Output.of(
                 bytes, Math.max(bytes.length, json.number(name + "_bytes").orElse(bytes.length)));
     }

@@ -15,8 +15,8 @@ import dev.d8.TaskState.Phase;
 import dev.d8.Termination;
 import dev.d8.Termination.Status;
 import dev.d8.spi.Caller;
-import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.SlaveTasks;
+import dev.d8.spi.TaskFeed;
 import dev.d8.spi.TaskHandle;
 import dev.d8.spi.TimeSource;
 import dev.d8.spi.WireFormat;
@@ -79,6 +79,7 @@ final class TaskLedger implements SlaveTasks {
     private static final class Entry {
         final TaskId id;
         final CompletableFuture<TaskResult> result = new CompletableFuture<>();
+        final TaskEvents events;
 
         /** Empty for one that was cancelled before it came. */
         byte[] fingerprint = new byte[0];
@@ -87,8 +88,9 @@ final class TaskLedger implements SlaveTasks {
         long size;
         long overAt;
 
-        Entry(TaskId id) {
+        Entry(TaskId id, TimeSource time) {
             this.id = id;
+            this.events = new TaskEvents(time);
         }
     }
 
@@ -111,9 +113,9 @@ final class TaskLedger implements SlaveTasks {
                 return new Forgotten(id);
             }
             makeRoom();
-            entry = new Entry(id);
+            entry = new Entry(id, time);
             entry.fingerprint = fingerprint;
-            entry.run = runner.start(caller, invocation, ExecutionListener.NONE);
+            entry.run = runner.start(caller, invocation, entry.events);
             entries.put(id, entry);
         }
         CompletableFuture<TaskResult> running = entry.run.result;
@@ -137,10 +139,11 @@ final class TaskLedger implements SlaveTasks {
     }
 
     private void over(Entry entry, @Nullable TaskResult result, @Nullable Throwable failure) {
+        entry.events.end(result, failure);
         synchronized (this) {
             entry.run = null;
             if (result != null || !(failure instanceof D8Exception)) {
-                finish(entry, result != null ? OVERHEAD + size(result) : OVERHEAD);
+                finish(entry, OVERHEAD + entry.events.kept() + (result == null ? 0 : size(result)));
             } else {
                 entries.remove(entry.id); // It was turned away and did not start, so it may come again.
             }
@@ -187,11 +190,11 @@ final class TaskLedger implements SlaveTasks {
                     return false;
                 }
                 makeRoom();
-                entry = new Entry(id);
+                entry = new Entry(id, time);
                 entries.put(id, entry);
                 finish(entry, OVERHEAD);
                 fetched(entry); // Nobody waits for it, so it must not stand in the way of others.
-                entry.result.complete(new TaskResult(
+                TaskResult never = new TaskResult(
                         id,
                         "",
                         Termination.of(Status.CANCELLED),
@@ -202,7 +205,9 @@ final class TaskLedger implements SlaveTasks {
                         Optional.empty(),
                         Optional.of(new ExecutorInfo(false, List.of(), Optional.empty())),
                         List.of(),
-                        0));
+                        0);
+                entry.events.end(never, null);
+                entry.result.complete(never);
                 return true;
             }
             run = entry.run;
@@ -303,6 +308,11 @@ final class TaskLedger implements SlaveTasks {
         }
 
         @Override
+        public TaskFeed follow(long from, Runnable available) {
+            return entry.events.follow(from, available);
+        }
+
+        @Override
         public void delivered() {
             fetched(entry);
         }
@@ -328,6 +338,11 @@ final class TaskLedger implements SlaveTasks {
         @Override
         public CompletableFuture<TaskState> await(Duration patience) {
             return CompletableFuture.completedFuture(state());
+        }
+
+        @Override
+        public TaskFeed follow(long from, Runnable available) {
+            throw new TaskForgottenException(id);
         }
 
         @Override

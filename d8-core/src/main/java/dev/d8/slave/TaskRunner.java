@@ -15,10 +15,12 @@ import dev.d8.Termination.Status;
 import dev.d8.Timing;
 import dev.d8.spi.Caller;
 import dev.d8.spi.ExecutionListener;
+import dev.d8.spi.ExecutionListener.Stream;
 import dev.d8.spi.ExecutionOutcome;
 import dev.d8.spi.Executor;
 import dev.d8.spi.TimeSource;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -384,9 +386,16 @@ final class TaskRunner {
             if (listener == ExecutionListener.NONE) {
                 return executor.execute(invocation, listener);
             }
+            if (listener instanceof TaskEvents events) { // Which never blocks, so nothing has to stand between.
+                ExecutionOutcome outcome = executor.execute(invocation, events);
+                lastLine(outcome).ifPresent(line -> events.output(Stream.STDERR, line));
+                events.outputEnds();
+                return outcome;
+            }
             ListenerRelay relay =
                     new ListenerRelay(invocation.taskId(), listener, listenerThreads, time, ListenerRelay.PATIENCE);
             ExecutionOutcome outcome = executor.execute(invocation, relay);
+            lastLine(outcome).ifPresent(line -> relay.output(Stream.STDERR, line));
             relay.finish();
             return outcome;
         }
@@ -399,15 +408,26 @@ final class TaskRunner {
                     choice.method(),
                     outcome.termination(),
                     ProgressFilter.without(outcome.stdout()),
-                    outcome.message()
-                            .map(message -> outcome.stderr().withLine("d8: " + message))
-                            .orElse(outcome.stderr()),
+                    stderr(outcome),
                     Optional.of(commit),
                     outcome.usage(),
                     Optional.of(new Timing(queued, outcome.startup(), run)),
                     Optional.of(outcome.executor()),
                     choice.rejected(),
                     outcome.leftoverProcessesKilled());
+        }
+
+        /** What the task wrote, and where D8 had to step in, why. */
+        private Output stderr(ExecutionOutcome outcome) {
+            return outcome.message()
+                    .map(message -> outcome.stderr().withLine("d8: " + message))
+                    .orElse(outcome.stderr());
+        }
+
+        private Optional<byte[]> lastLine(ExecutionOutcome outcome) {
+            byte[] all = stderr(outcome).bytes();
+            int begin = outcome.stderr().bytes().length;
+            return all.length == begin ? Optional.empty() : Optional.of(Arrays.copyOfRange(all, begin, all.length));
         }
 
         private TaskResult cancelled(Duration queued) {

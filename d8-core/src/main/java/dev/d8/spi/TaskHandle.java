@@ -25,6 +25,16 @@ public interface TaskHandle {
      */
     CompletableFuture<TaskState> await(Duration patience);
 
+    /**
+     * Follows what happens to it from an offset on, see {@link dev.d8.TaskEvent}.
+     *
+     * @param from zero or more; zero is its beginning
+     * @param available told, on any thread and only to look again, when there is something after {@link TaskFeed#next} had
+     *     nothing
+     * @throws dev.d8.TaskForgottenException if its result is no longer kept
+     */
+    TaskFeed follow(long from, Runnable available);
+
     /** Tells that its caller has its result, which need not be kept for long then. */
     void delivered();
 }

@@ -4,11 +4,13 @@ import dev.d8.Health;
 import dev.d8.InvalidTaskException;
 import dev.d8.Invocation;
 import dev.d8.Slots;
+import dev.d8.TaskEvent;
 import dev.d8.TaskId;
 import dev.d8.TaskResult;
 import dev.d8.TaskState;
 import dev.d8.VersionInfo;
 import dev.d8.internal.JsonWireFormat;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -46,6 +48,13 @@ public interface WireFormat {
     /** Writes what is known of a task. */
     byte[] encode(TaskState state);
 
+    /**
+     * Writes an event.
+     *
+     * @param whole whether a result comes with what the task wrote
+     */
+    byte[] encode(TaskEvent event, boolean whole);
+
     /** Writes an error answer. */
     byte[] encodeError(String message);
 
@@ -79,6 +88,20 @@ public interface WireFormat {
     record Call(Invocation invocation, boolean keyed) {}
 
     /**
+     * Reads several calls at once.
+     *
+     * @throws InvalidTaskException if there is no list of them; what is wrong with one of them is told in its place
+     */
+    List<BatchedCall> decodeBatch(byte[] bytes);
+
+    /**
+     * One of several calls: what it asks for, or what is wrong with it.
+     *
+     * @param call there if and only if {@code trouble} is not
+     */
+    record BatchedCall(Optional<Call> call, Optional<InvalidTaskException> trouble) {}
+
+    /**
      * Reads an invocation.
      *
      * @throws InvalidTaskException if it is malformed; the message names the field
@@ -92,6 +115,15 @@ public interface WireFormat {
      * @throws InvalidTaskException if it is malformed; the message names the field
      */
     TaskResult decodeResult(byte[] bytes, Invocation sent);
+
+    /**
+     * Reads an event.
+     *
+     * @param sent what was asked, as for {@link #decodeResult}
+     * @return nothing if it is of a kind that this side does not know
+     * @throws InvalidTaskException if it is malformed; the message names the field
+     */
+    Optional<TaskEvent> decodeEvent(byte[] bytes, Invocation sent);
 
     /** Reads an error answer; whatever the bytes are, returns something that can be shown on one line. */
     String decodeError(byte[] bytes);
