@@ -47,6 +47,10 @@ public sealed interface TaskEvent {
     /** The last one: the task is over. */
     record Ended(TaskResult result) implements TaskEvent {}
 
-    /** The last one instead: the task was turned away after all, and did not start, or the slave failed. */
-    record Failed(String message) implements TaskEvent {}
+    /**
+     * The last one instead: the task was turned away after all, or the slave failed.
+     *
+     * @param notStarted whether it certainly did not start
+     */
+    record Failed(String message, boolean notStarted) implements TaskEvent {}
 }

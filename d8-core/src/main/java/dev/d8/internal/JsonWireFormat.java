@@ -122,7 +122,7 @@ public final class JsonWireFormat implements WireFormat {
 
     @Override
     public byte[] encode(TaskResult result) {
-        return Json.write(json(result));
+        return Json.write(json(result, true));
     }
 
     @Override
@@ -130,12 +130,12 @@ public final class JsonWireFormat implements WireFormat {
         ObjectNode json = Json.MAPPER.createObjectNode();
         json.put("task_id", state.taskId().toString());
         json.put("state", state.phase().wireName());
-        state.result().ifPresent(result -> json.set("result", json(result)));
+        state.result().ifPresent(result -> json.set("result", json(result, true)));
         return Json.write(json);
     }
 
     @Override
-    public byte[] encode(TaskEvent event, boolean whole) {
+    public byte[] encode(TaskEvent event) {
         ObjectNode json = Json.MAPPER.createObjectNode();
         if (event instanceof TaskEvent.Started) {
             json.put("type", "started");
@@ -159,22 +159,24 @@ public final class JsonWireFormat implements WireFormat {
             json.put("offset", skipped.offset());
             json.put("next", skipped.next());
         } else if (event instanceof TaskEvent.Ended ended) {
-            ObjectNode result = json(ended.result());
             json.put("type", "result");
-            json.set("result", whole ? result : result.without(List.of("output", "error")));
+            json.set("result", json(ended.result(), false));
         } else if (event instanceof TaskEvent.Failed failed) {
             json.put("type", "failed");
             json.put("error", failed.message());
+            json.put("not_started", failed.notStarted());
         }
         return Json.write(json);
     }
 
-    private static ObjectNode json(TaskResult result) {
+    private static ObjectNode json(TaskResult result, boolean whole) {
         ObjectNode json = Json.MAPPER.createObjectNode();
-        boolean text = result.stdout().isUtf8() && result.stderr().isUtf8();
+        boolean text = whole && result.stdout().isUtf8() && result.stderr().isUtf8();
         json.put("success", result.success());
-        json.put("output", encodeBytes(result.stdout(), text));
-        json.put("error", encodeBytes(result.stderr(), text));
+        if (whole) {
+            json.put("output", encodeBytes(result.stdout(), text));
+            json.put("error", encodeBytes(result.stderr(), text));
+        }
         json.put("method", result.method());
         json.put("task_id", result.taskId().toString());
         result.commit().ifPresent(commit -> json.put("commit", commit));
@@ -192,7 +194,9 @@ public final class JsonWireFormat implements WireFormat {
         json.put("error_truncated", result.stderr().truncated());
         json.put("output_bytes", result.stdout().totalBytes());
         json.put("error_bytes", result.stderr().totalBytes());
-        json.put("output_encoding", text ? "utf-8" : "base64");
+        if (whole) {
+            json.put("output_encoding", text ? "utf-8" : "base64");
+        }
         result.usage()
                 .ifPresent(usage -> json.putObject("usage")
                         .put("wall_ms", millis(usage.wall()))
@@ -354,7 +358,8 @@ public final class JsonWireFormat implements WireFormat {
                         new TaskEvent.Ended(json.object("result")
                                 .map(result -> result(result, sent))
                                 .orElseThrow(() -> new InvalidTaskException("result", "missing")));
-                    case "failed" -> new TaskEvent.Failed(oneLine(json.text("error", "")));
+                    case "failed" ->
+                        new TaskEvent.Failed(oneLine(json.text("error", "")), json.flag("not_started", false));
                     default -> null;
                 });
     }

@@ -1,5 +1,6 @@
 package dev.d8.slave;
 
+import dev.d8.D8Exception;
 import dev.d8.TaskEvent;
 import dev.d8.TaskResult;
 import dev.d8.internal.Utf8;
@@ -208,7 +209,9 @@ final class TaskEvents implements ExecutionListener {
         wake(() -> {
             last = result != null
                     ? new TaskEvent.Ended(result)
-                    : new TaskEvent.Failed(failure == null ? "no result" : String.valueOf(failure.getMessage()));
+                    : new TaskEvent.Failed(
+                            failure == null ? "no result" : String.valueOf(failure.getMessage()),
+                            failure instanceof D8Exception);
             while (kept > KEPT_AFTER && segments.size() > 1) {
                 drop();
             }

@@ -48,12 +48,8 @@ public interface WireFormat {
     /** Writes what is known of a task. */
     byte[] encode(TaskState state);
 
-    /**
-     * Writes an event.
-     *
-     * @param whole whether a result comes with what the task wrote
-     */
-    byte[] encode(TaskEvent event, boolean whole);
+    /** Writes an event; a result without what the task wrote, which its follower has heard. */
+    byte[] encode(TaskEvent event);
 
     /** Writes an error answer. */
     byte[] encodeError(String message);

@@ -240,6 +240,6 @@ class TaskEventsTest {
     @Test
     void a_task_that_was_turned_away_after_all_says_so() {
         events.end(null, new IllegalStateException("the slave is stopping"));
-        assertThat(heard(0)).containsExactly("Failed[message=the slave is stopping]");
+        assertThat(heard(0)).containsExactly("Failed[message=the slave is stopping, notStarted=false]");
     }
 }

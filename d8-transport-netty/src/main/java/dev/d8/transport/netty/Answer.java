@@ -7,13 +7,20 @@ import io.netty.buffer.ByteBufUtil;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.util.AsciiString;
 import java.nio.charset.StandardCharsets;
+import org.jspecify.annotations.Nullable;
 
-/** A server's answer, before it is known how the connection goes on: the head up to the body's length, and JSON. Immutable. */
+/**
+ * A server's answer, before it is known how the connection goes on: the head up to the body's length, and the body or where
+ * its pieces come from. Immutable.
+ */
 final class Answer implements Decision {
 
     private static final AsciiString KEPT = AsciiString.cached("\r\n\r\n");
     private static final AsciiString KEPT_ALIVE = AsciiString.cached("\r\nConnection: keep-alive\r\n\r\n");
     private static final AsciiString CLOSED = AsciiString.cached("\r\nConnection: close\r\n\r\n");
+    private static final AsciiString CHUNKED =
+            AsciiString.cached("\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+    private static final byte[] NONE = {};
 
     /** How the connection goes on, as the answer's head tells it. */
     enum Connection {
@@ -27,10 +34,52 @@ final class Answer implements Decision {
 
     private final AsciiString head;
     private final byte[] body;
+    private final Source.@Nullable Opening pieces;
+    private final boolean messages;
 
-    private Answer(AsciiString head, byte[] body) {
+    private Answer(AsciiString head, byte[] body, Source.@Nullable Opening pieces, boolean messages) {
         this.head = head;
         this.body = body;
+        this.pieces = pieces;
+        this.messages = messages;
+    }
+
+    /** Makes an answer whose body comes in pieces, with more header lines, each with its line end. */
+    static Answer inPieces(String type, String headers, Source.Opening pieces) {
+        return new Answer(head(HttpResponseStatus.OK, type, headers + "Cache-Control: no-store"), NONE, pieces, false);
+    }
+
+    /** Makes an answer that turns the connection into a WebSocket. */
+    static Answer webSocket(String accept, Source.Opening messages) {
+        return new Answer(
+                new AsciiString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade"
+                        + "\r\nSec-WebSocket-Accept: " + accept),
+                NONE,
+                messages,
+                true);
+    }
+
+    /** Returns where the body's pieces come from; nothing if it is here. */
+    Source.@Nullable Opening pieces() {
+        return pieces;
+    }
+
+    /** Returns whether the pieces are a WebSocket's messages. */
+    boolean messages() {
+        return messages;
+    }
+
+    /** Writes the head of an answer whose body comes in pieces. */
+    ByteBuf encodeHead(ByteBufAllocator allocator, Outflow.Framing framing) {
+        AsciiString end = switch (framing) {
+            case PLAIN -> CLOSED;
+            case CHUNKED -> CHUNKED;
+            case MESSAGES -> KEPT;
+        };
+        ByteBuf out = allocator.buffer(head.length() + end.length());
+        ByteBufUtil.copy(head, out);
+        ByteBufUtil.copy(end, out);
+        return out;
     }
 
     static Answer ok(byte[] json) {
@@ -61,11 +110,12 @@ final class Answer implements Decision {
     }
 
     private static Answer of(HttpResponseStatus status, String type, String headers, byte[] body) {
-        return new Answer(
-                new AsciiString("HTTP/1.1 " + status.code() + " " + status.reasonPhrase()
-                        + "\r\nContent-Type: " + type + "\r\nX-Content-Type-Options: nosniff\r\n" + headers
-                        + "Content-Length: " + body.length),
-                body);
+        return new Answer(head(status, type, headers + "Content-Length: " + body.length), body, null, false);
+    }
+
+    private static AsciiString head(HttpResponseStatus status, String type, String rest) {
+        return new AsciiString("HTTP/1.1 " + status.code() + " " + status.reasonPhrase() + "\r\nContent-Type: " + type
+                + "\r\nX-Content-Type-Options: nosniff\r\n" + rest);
     }
 
     /** Writes the answer into one buffer. */

@@ -2,12 +2,8 @@ package dev.d8.transport.netty;
 
 import dev.d8.Grant;
 import dev.d8.Health;
-import dev.d8.InvalidTaskException;
-import dev.d8.NoExecutorException;
 import dev.d8.Scope;
-import dev.d8.SlaveRefusedException;
 import dev.d8.TaskId;
-import dev.d8.TaskIdTakenException;
 import dev.d8.TaskState;
 import dev.d8.VersionInfo;
 import dev.d8.spi.Caller;
@@ -29,12 +25,9 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CompletionException;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /** What a slave answers to which request. Knows nothing of connections. Thread-safe. */
 final class Routes {
@@ -42,8 +35,10 @@ final class Routes {
     static final String HEALTH = "/api/health";
     static final String VERSION = "/api/version";
     static final String EXECUTE = "/api/execute";
+    static final String BATCH = EXECUTE + "/batch";
     static final String TASKS = "/api/tasks";
     static final String TASK = TASKS + "/";
+    private static final String EVENTS = "/events";
     private static final String SLOTS = "/api/slots";
     private static final String METRICS = "/metrics";
 
@@ -59,14 +54,11 @@ final class Routes {
             "Retry-After: 1\r\nD8-Not-Started: true\r\n",
             "too many connections");
 
-    private static final Logger log = LoggerFactory.getLogger(Routes.class);
     private static final Answer UNAUTHORIZED =
             Answer.error(HttpResponseStatus.UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n", "Unauthorized");
     private static final Answer FORBIDDEN =
             Answer.error(HttpResponseStatus.FORBIDDEN, "this token may only read (its scope is not execute)");
     private static final Answer NOT_FOUND = Answer.error(HttpResponseStatus.NOT_FOUND, "no such path");
-    private static final Answer INTERNAL_ERROR =
-            Answer.error(HttpResponseStatus.INTERNAL_SERVER_ERROR, "internal error");
     private static final Answer EXPECTATION_FAILED =
             Answer.error(HttpResponseStatus.EXPECTATION_FAILED, "Expect: only 100-continue is understood");
     private static final Answer NOT_JSON = Answer.error(
@@ -131,6 +123,9 @@ final class Routes {
             case EXECUTE -> {
                 return isPost(method) ? task(headers, length, peer, calls::execute) : POST_ONLY;
             }
+            case BATCH -> {
+                return isPost(method) ? task(headers, length, peer, calls::batch) : POST_ONLY;
+            }
             case TASKS -> {
                 return service.tasks().isEmpty()
                         ? NOT_FOUND
@@ -156,11 +151,24 @@ final class Routes {
     private Decision ofTask(HttpRequest request, Peer peer, SlaveTasks tasks) {
         HttpMethod method = request.method();
         boolean cancels = method.equals(HttpMethod.DELETE);
+        String named = path(request.uri()).substring(TASK.length());
+        if (named.endsWith(EVENTS)) {
+            return isGet(method)
+                    ? guarded(
+                            request.headers(),
+                            peer,
+                            Scope.READ,
+                            caller -> calls.follow(
+                                    request,
+                                    TaskId.parse(named.substring(0, named.length() - EVENTS.length())),
+                                    new QueryStringDecoder(request.uri()).parameters()))
+                    : GET_ONLY;
+        }
         if (!isGet(method) && !cancels) {
             return GET_OR_DELETE_ONLY;
         }
         return guarded(request.headers(), peer, cancels ? Scope.EXECUTE : Scope.READ, caller -> {
-            TaskId id = taskId(request);
+            TaskId id = TaskId.parse(named);
             return cancels
                     ? cancel(caller, tasks, id)
                     : calls.watch(request.headers(), id, new QueryStringDecoder(request.uri()).parameters());
@@ -218,31 +226,8 @@ final class Routes {
                 .orElse(NOT_FOUND);
     }
 
-    private static TaskId taskId(HttpRequest request) {
-        return TaskId.parse(path(request.uri()).substring(TASK.length()));
-    }
-
     Answer failure(Throwable failure) {
-        Throwable cause =
-                failure instanceof CompletionException && failure.getCause() != null ? failure.getCause() : failure;
-        if (cause instanceof InvalidTaskException) {
-            return Answer.error(HttpResponseStatus.BAD_REQUEST, message(cause));
-        }
-        if (cause instanceof NoExecutorException || cause instanceof TaskIdTakenException) {
-            return Answer.error(HttpResponseStatus.UNPROCESSABLE_ENTITY, message(cause));
-        }
-        if (cause instanceof SlaveRefusedException refused) {
-            long seconds =
-                    Math.max(1, refused.retryAfter().plusNanos(999_999_999).toSeconds());
-            return Answer.error(
-                    refused.reason() == SlaveRefusedException.Reason.QUEUE_FULL
-                            ? HttpResponseStatus.TOO_MANY_REQUESTS
-                            : HttpResponseStatus.SERVICE_UNAVAILABLE,
-                    "Retry-After: " + seconds + "\r\nD8-Not-Started: true\r\n",
-                    message(cause));
-        }
-        log.error("a task failed inside the slave", cause);
-        return INTERNAL_ERROR;
+        return Trouble.of(failure).answer();
     }
 
     Answer tooLarge() {
@@ -368,10 +353,5 @@ final class Routes {
                 HttpResponseStatus.METHOD_NOT_ALLOWED,
                 "Allow: " + allowed + "\r\n",
                 "method not allowed (expected: " + allowed + ")");
-    }
-
-    private static String message(Throwable cause) {
-        String message = cause.getMessage();
-        return message == null ? cause.getClass().getSimpleName() : message;
     }
 }

@@ -11,6 +11,10 @@ import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.LastHttpContent;
+import io.netty.handler.codec.http.websocketx.Utf8FrameValidator;
+import io.netty.handler.codec.http.websocketx.WebSocket13FrameDecoder;
+import io.netty.handler.codec.http.websocketx.WebSocket13FrameEncoder;
+import io.netty.handler.codec.http.websocketx.WebSocketDecoderConfig;
 import io.netty.util.ReferenceCountUtil;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -44,6 +48,9 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
         CLOSING
     }
 
+    /** What a follower may say at once, in bytes; none of it means anything. */
+    private static final int LONGEST_MESSAGE = 64 << 10;
+
     private final HttpBinding binding;
     private final HttpSettings settings;
     private final Routes routes;
@@ -59,6 +66,7 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
     // The request being taken.
     private Answer.Connection after = Answer.Connection.CLOSED;
     private boolean headOnly;
+    private boolean http10;
     private boolean bodyToCome;
     private boolean packed;
     private int bodyLimit;
@@ -123,7 +131,7 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
         long length = chunked ? -1 : HttpUtil.getContentLength(request, 0L);
         bodyToCome = chunked || length > 0;
         headOnly = request.method().equals(HttpMethod.HEAD);
-        boolean http10 = request.protocolVersion().equals(HttpVersion.HTTP_1_0);
+        http10 = request.protocolVersion().equals(HttpVersion.HTTP_1_0);
         if (!HttpUtil.isKeepAlive(request) || binding.closing()) {
             after = Answer.Connection.CLOSED;
         } else {
@@ -211,6 +219,11 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
         if (bodyToCome || binding.closing()) {
             after = Answer.Connection.CLOSED;
         }
+        Source.Opening pieces = answer.pieces();
+        if (pieces != null && !headOnly) {
+            flow(ctx, answer, pieces);
+            return;
+        }
         var out = answer.encode(ctx.alloc(), after, headOnly);
         if (after == Answer.Connection.CLOSED) {
             phase = Phase.CLOSING;
@@ -234,6 +247,27 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
         } else {
             awaitingWritable = true;
         }
+    }
+
+    /** Hands the connection over to an answer that comes in pieces, which is its last. */
+    private void flow(ChannelHandlerContext ctx, Answer answer, Source.Opening pieces) {
+        Outflow.Framing framing =
+                answer.messages() ? Outflow.Framing.MESSAGES : http10 ? Outflow.Framing.PLAIN : Outflow.Framing.CHUNKED;
+        phase = Phase.CLOSING;
+        deadline().cancel();
+        ctx.writeAndFlush(answer.encodeHead(ctx.alloc(), framing), ctx.voidPromise());
+        if (answer.messages()) {
+            WebSocketDecoderConfig strict = WebSocketDecoderConfig.newBuilder()
+                    .maxFramePayloadLength(LONGEST_MESSAGE)
+                    .closeOnProtocolViolation(false)
+                    .build();
+            ctx.pipeline()
+                    .addLast(new WebSocket13FrameDecoder(strict), new Utf8FrameValidator(false))
+                    .addLast(new WebSocket13FrameEncoder(false));
+        }
+        ctx.pipeline().addLast(new Outflow(pieces, framing, settings.idleTimeout()));
+        ctx.pipeline().remove(decoder);
+        ctx.pipeline().remove(this);
     }
 
     @Override

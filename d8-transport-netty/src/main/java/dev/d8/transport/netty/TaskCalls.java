@@ -11,7 +11,9 @@ import dev.d8.spi.SlaveService;
 import dev.d8.spi.SlaveTasks;
 import dev.d8.spi.TaskHandle;
 import dev.d8.spi.WireFormat;
+import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaders;
+import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import java.time.Duration;
 import java.util.List;
@@ -31,6 +33,12 @@ final class TaskCalls {
     private static final Answer UNKNOWN = Answer.error(HttpResponseStatus.NOT_FOUND, "no task of this id has come");
     private static final HttpResponseStatus OK = HttpResponseStatus.OK;
     private static final String PACKED = "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n";
+    private static final String EVENT_STREAM = "text/event-stream";
+    private static final String NDJSON = "application/x-ndjson";
+
+    /** The most tasks that one batch may have. */
+    private static final int MOST_BATCHED = 10_000;
+
     private static final String REPLAYED = "Idempotency-Replayed: true\r\n";
 
     /** The longest that a call may wait for a task's end. */
@@ -88,6 +96,13 @@ final class TaskCalls {
             CompletableFuture<Answer> run(byte[] body) {
                 WireFormat.Call asked = wire.decodeCall(body, key(headers));
                 Optional<SlaveTasks> tasks = service.tasks();
+                if (accepts(headers, EVENT_STREAM) && tasks.isPresent()) {
+                    TaskHandle task = tasks.get().submit(caller, asked.invocation());
+                    return CompletableFuture.completedFuture(
+                            task.state().phase() == Phase.FORGOTTEN
+                                    ? gone(task.state())
+                                    : told(caller, task, asked.keyed()));
+                }
                 if (!asked.keyed() || tasks.isEmpty()) {
                     return answering(
                             service.execute(caller, asked.invocation(), ExecutionListener.NONE),
@@ -105,6 +120,72 @@ final class TaskCalls {
                     inAnswer = task;
                     return answer(OK, REPLAYED, wire.encode(state.result().get()));
                 });
+            }
+        };
+    }
+
+    /** One whose answer is what happens to the task from now on, and its result at the end. */
+    private Answer told(Caller caller, TaskHandle task, boolean keyed) {
+        SlaveTasks tasks = service.tasks().orElseThrow();
+        TaskId id = task.state().taskId();
+        return Answer.inPieces(
+                EVENT_STREAM,
+                task.replayed() ? REPLAYED : "",
+                more -> new FollowedTask(
+                        task,
+                        0,
+                        false,
+                        task::delivered,
+                        () -> {
+                            if (!keyed) { // Nobody could ever ask for it.
+                                tasks.cancel(caller, id);
+                            }
+                        },
+                        more));
+    }
+
+    /** One whose answer is what happens to a task, from the offset that it asks for. */
+    Call follow(HttpRequest request, TaskId id, Map<String, List<String>> query) {
+        HttpHeaders headers = request.headers();
+        return new Call(headers) {
+            @Override
+            CompletableFuture<Answer> run(byte[] body) {
+                TaskHandle task = service.tasks().orElseThrow().find(id).orElse(null);
+                if (task == null) {
+                    return CompletableFuture.completedFuture(UNKNOWN);
+                }
+                if (task.state().phase() == Phase.FORGOTTEN) {
+                    return CompletableFuture.completedFuture(gone(task.state()));
+                }
+                long from = askedOffset(headers, query);
+                boolean upgrade = Upgrade.isWanted(headers);
+                Source.Opening events =
+                        more -> new FollowedTask(task, from, upgrade, TaskCalls::nothing, TaskCalls::nothing, more);
+                if (!upgrade) {
+                    return CompletableFuture.completedFuture(Answer.inPieces(EVENT_STREAM, "", events));
+                }
+                Answer objection = Upgrade.objection(request);
+                return CompletableFuture.completedFuture(
+                        objection != null ? objection : Answer.webSocket(Upgrade.accept(headers), events));
+            }
+        };
+    }
+
+    /** One whose answer has the results of several tasks. */
+    Call batch(Caller caller, HttpHeaders headers) {
+        return new Call(headers) {
+            @Override
+            CompletableFuture<Answer> run(byte[] body) {
+                List<WireFormat.BatchedCall> calls = wire.decodeBatch(body);
+                if (calls.size() > MOST_BATCHED) {
+                    throw new InvalidTaskException(
+                            "tasks", calls.size() + " of them (expected: at most " + MOST_BATCHED + ")");
+                }
+                boolean lines = accepts(headers, NDJSON);
+                return CompletableFuture.completedFuture(Answer.inPieces(
+                        lines ? NDJSON : "application/json",
+                        "",
+                        more -> new Batch(service, caller, calls, !lines, more)));
             }
         };
     }
@@ -175,6 +256,14 @@ final class TaskCalls {
                 "this task is under way: " + state.phase().wireName());
     }
 
+    private static void nothing() {}
+
+    private static boolean accepts(HttpHeaders headers, String type) {
+        return headers.getAll(HttpHeaderNames.ACCEPT).stream()
+                .flatMap(value -> Stream.of(value.split(",", -1)))
+                .anyMatch(one -> one.strip().split("[;\\s]", 2)[0].equalsIgnoreCase(type));
+    }
+
     private static boolean acceptsGzip(HttpHeaders headers) {
         return headers.getAll("Accept-Encoding").stream()
                 .flatMap(value -> Stream.of(value.split(",", -1)))
@@ -201,6 +290,16 @@ final class TaskCalls {
     private static Duration preferredWait(HttpHeaders headers) {
         Matcher wait = PREFERRED_WAIT.matcher(headers.get("Prefer", ""));
         return wait.find() ? Duration.ofSeconds(Long.parseLong(wait.group(1))) : Duration.ZERO;
+    }
+
+    /** A browser that was cut off says where it was in a header of its own. */
+    private static long askedOffset(HttpHeaders headers, Map<String, List<String>> query) {
+        String from = query.getOrDefault("from", List.of(headers.get("Last-Event-ID", "0")))
+                .get(0);
+        if (!from.matches("[0-9]{1,18}")) {
+            throw new InvalidTaskException("from", "\"" + from + "\" (expected: an offset, a whole number from 0 on)");
+        }
+        return Long.parseLong(from);
     }
 
     private static Duration askedWait(Map<String, List<String>> query) {

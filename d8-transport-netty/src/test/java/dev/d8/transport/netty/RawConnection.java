@@ -80,6 +80,21 @@ final class RawConnection implements AutoCloseable {
                 Integer.parseInt(statusLine.split(" ", 3)[1]), headers, new String(content, StandardCharsets.UTF_8));
     }
 
+    byte[] readExactly(int length) throws IOException {
+        byte[] bytes = in.readNBytes(length);
+        if (bytes.length < length) {
+            throw new IOException("the stream ended after " + bytes.length + " of " + length + " bytes");
+        }
+        return bytes;
+    }
+
+    /** Reads one chunk of a body; nothing is the last one. */
+    String readChunk() throws IOException {
+        byte[] chunk = readExactly(Integer.parseInt(line(), 16));
+        line();
+        return new String(chunk, StandardCharsets.UTF_8);
+    }
+
     /** Waits until the server ends the stream; returns what it still sent. */
     String readToEnd() throws IOException {
         try {
