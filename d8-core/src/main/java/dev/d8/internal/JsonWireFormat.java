@@ -17,7 +17,7 @@ import dev.d8.Termination;
 import dev.d8.Timing;
 import dev.d8.Usage;
 import dev.d8.VersionInfo;
-import dev.d8.spi.ExecutionListener.Stream;
+import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.WireFormat;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -27,6 +27,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -142,7 +143,7 @@ public final class JsonWireFormat implements WireFormat {
         } else if (event instanceof TaskEvent.Wrote wrote) {
             Optional<String> text = Utf8.decode(wrote.bytes());
             json.put("type", "output");
-            json.put("stream", wrote.stream() == Stream.STDERR ? "stderr" : "stdout");
+            json.put("stream", wrote.stream() == ExecutionListener.Stream.STDERR ? "stderr" : "stdout");
             json.put("offset", wrote.offset());
             json.put("next", wrote.next());
             json.put("text", text.orElseGet(() -> Base64.getEncoder().encodeToString(wrote.bytes())));
@@ -303,10 +304,10 @@ public final class JsonWireFormat implements WireFormat {
 
     @Override
     public TaskResult decodeResult(byte[] bytes, Invocation sent) {
-        return result(JsonFields.parse(bytes), sent);
+        return result(JsonFields.parse(bytes), sent.taskId());
     }
 
-    private static TaskResult result(JsonFields json, Invocation sent) {
+    private static TaskResult result(JsonFields json, TaskId task) {
         if (!json.has("success")) {
             throw new InvalidTaskException("success", "missing (expected: true or false)");
         }
@@ -316,7 +317,7 @@ public final class JsonWireFormat implements WireFormat {
             rejected.add(new Rejection(item.text("method", ""), item.text("reason", "")));
         }
         return new TaskResult(
-                json.text("task_id").map(TaskId::parse).orElse(sent.taskId()),
+                json.text("task_id").map(TaskId::parse).orElse(task),
                 json.text("method", ""),
                 termination(json),
                 decodeBytes(json, "output", base64),
@@ -339,7 +340,7 @@ public final class JsonWireFormat implements WireFormat {
     }
 
     @Override
-    public Optional<TaskEvent> decodeEvent(byte[] bytes, Invocation sent) {
+    public Optional<TaskEvent> decodeEvent(byte[] bytes, TaskId task) {
         JsonFields json = JsonFields.parse(bytes);
         long offset = json.number("offset").orElse(0);
         long next = json.number("next").orElse(0);
@@ -348,7 +349,9 @@ public final class JsonWireFormat implements WireFormat {
                     case "started" -> new TaskEvent.Started();
                     case "output" ->
                         new TaskEvent.Wrote(
-                                json.text("stream", "").equals("stderr") ? Stream.STDERR : Stream.STDOUT,
+                                json.text("stream", "").equals("stderr")
+                                        ? ExecutionListener.Stream.STDERR
+                                        : ExecutionListener.Stream.STDOUT,
                                 bytes(json, "text", json.text("encoding", "").equals("base64")),
                                 offset);
                     case "progress" ->
@@ -356,12 +359,28 @@ public final class JsonWireFormat implements WireFormat {
                     case "skipped" -> new TaskEvent.Skipped(offset, next);
                     case "result" ->
                         new TaskEvent.Ended(json.object("result")
-                                .map(result -> result(result, sent))
+                                .map(result -> result(result, task))
                                 .orElseThrow(() -> new InvalidTaskException("result", "missing")));
                     case "failed" ->
                         new TaskEvent.Failed(oneLine(json.text("error", "")), json.flag("not_started", false));
                     default -> null;
                 });
+    }
+
+    @Override
+    public TaskState decodeState(byte[] bytes, TaskId task) {
+        JsonFields json = JsonFields.parse(bytes);
+        String name = json.text("state", "");
+        TaskState.Phase phase = Stream.of(TaskState.Phase.values())
+                .filter(known -> known.wireName().equals(name))
+                .findFirst()
+                .orElseThrow(() ->
+                        new InvalidTaskException("state", "\"" + name + "\" (expected: queued, running or done)"));
+        Optional<TaskResult> result = json.object("result").map(fields -> result(fields, task));
+        if (result.isPresent() != (phase == TaskState.Phase.DONE)) {
+            throw new InvalidTaskException("result", "does not fit the state " + name);
+        }
+        return new TaskState(task, phase, result);
     }
 
     @Override

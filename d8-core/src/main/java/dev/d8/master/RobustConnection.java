@@ -4,7 +4,10 @@ import dev.d8.D8Exception;
 import dev.d8.Health;
 import dev.d8.Invocation;
 import dev.d8.SlaveUnreachableException;
+import dev.d8.TaskEvent;
+import dev.d8.TaskId;
 import dev.d8.TaskResult;
+import dev.d8.TaskState;
 import dev.d8.UnknownOutcomeException;
 import dev.d8.UnknownOutcomeException.Reason;
 import dev.d8.VersionInfo;
@@ -12,11 +15,13 @@ import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.SlaveClient;
 import dev.d8.spi.TimeSource;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
@@ -75,11 +80,7 @@ public final class RobustConnection implements SlaveClient {
 
     @Override
     public CompletableFuture<VersionInfo> version() {
-        return new Attempts<>(
-                        () -> watched(breaker.pass(), policy.versionTimeout(), client::version, "version"),
-                        policy.tries(),
-                        RobustConnection::gotNoAnswer)
-                .start();
+        return repeated(policy.versionTimeout(), client::version, "version");
     }
 
     @Override
@@ -94,6 +95,34 @@ public final class RobustConnection implements SlaveClient {
                         tries,
                         // While the circuit is open another try would only be turned away again.
                         error -> error instanceof SlaveUnreachableException && breaker.state() == CircuitState.CLOSED)
+                .start();
+    }
+
+    /** Sent again after a lost answer, too: a slave that takes tasks this way knows them by their ids. */
+    @Override
+    public CompletableFuture<TaskState> submit(Invocation invocation) {
+        return repeated(policy.healthTimeout(), () -> client.submit(invocation), "answer");
+    }
+
+    @Override
+    public CompletableFuture<Optional<TaskState>> find(TaskId id, Duration wait) {
+        return repeated(policy.healthTimeout().plus(wait), () -> client.find(id, wait), "state");
+    }
+
+    @Override
+    public CompletableFuture<Optional<TaskState>> cancel(TaskId id) {
+        return repeated(policy.healthTimeout(), () -> client.cancel(id), "answer");
+    }
+
+    /** Not watched: a task may be silent for long. */
+    @Override
+    public CompletableFuture<Optional<TaskEvent>> follow(TaskId id, long from, Consumer<TaskEvent> listener) {
+        return client.follow(id, from, listener);
+    }
+
+    private <T> CompletableFuture<T> repeated(Duration limit, Supplier<CompletableFuture<T>> call, String what) {
+        return new Attempts<>(
+                        () -> watched(breaker.pass(), limit, call, what), policy.tries(), RobustConnection::gotNoAnswer)
                 .start();
     }
 

@@ -18,6 +18,7 @@ import dev.d8.internal.SerialExecutor;
 import dev.d8.spi.Credentials;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.Options;
+import dev.d8.spi.SlaveClient;
 import dev.d8.spi.TaskType;
 import dev.d8.spi.TimeSource;
 import dev.d8.spi.Transport;
@@ -217,6 +218,29 @@ public final class SlaveManager implements AutoCloseable {
         return member == null ? CompletableFuture.failedFuture(unknown(id)) : deliver(member.connection.version());
     }
 
+    /**
+     * Returns the connection to a slave, for tasks that are handed over and asked for by their ids. What is told by it comes on
+     * threads that must not be blocked; the manager closes it.
+     *
+     * @throws NoSlaveException if there is none of this id
+     */
+    public SlaveClient connection(String id) {
+        Member member = members.get(id);
+        if (member == null) {
+            throw unknown(id);
+        }
+        return member.connection;
+    }
+
+    /**
+     * Returns what a task asks a slave for.
+     *
+     * @throws dev.d8.InvalidTaskException if the task is malformed
+     */
+    public Invocation prepare(Task task) {
+        return plugins.prepare(task);
+    }
+
     /** Returns every slave as it is now, in the order of their ids. */
     public List<Slave> slaves() {
         return members.values().stream().map(Member::snapshot).toList();
@@ -243,6 +267,15 @@ public final class SlaveManager implements AutoCloseable {
      *     certainly did not start
      */
     public CompletableFuture<TaskResult> execute(String slaveId, Task task) {
+        return execute(slaveId, task, ExecutionListener.NONE);
+    }
+
+    /**
+     * Runs a task on this slave or fails, as {@link #execute(String, Task)}.
+     *
+     * @param listener hears the task while it runs, as far as the slave tells of it: one of the original protocol does not
+     */
+    public CompletableFuture<TaskResult> execute(String slaveId, Task task, ExecutionListener listener) {
         Invocation invocation;
         try {
             invocation = plugins.prepare(task);
@@ -253,7 +286,7 @@ public final class SlaveManager implements AutoCloseable {
         return deliver(
                 member == null
                         ? CompletableFuture.failedFuture(unknown(slaveId))
-                        : member.execute(invocation, ExecutionListener.NONE, connectionPolicy.tries()));
+                        : member.execute(invocation, listener, connectionPolicy.tries()));
     }
 
     /**

@@ -212,15 +212,20 @@ final class TaskEvents implements ExecutionListener {
                     : new TaskEvent.Failed(
                             failure == null ? "no result" : String.valueOf(failure.getMessage()),
                             failure instanceof D8Exception);
-            while (kept > KEPT_AFTER && segments.size() > 1) {
-                drop();
-            }
+            trim();
         });
     }
 
-    /** Returns how much it keeps, in bytes. */
+    /** Once nothing more comes, nobody who is following now misses anything. */
+    private void trim() {
+        while (last != null && feeds.isEmpty() && kept > KEPT_AFTER && segments.size() > 1) {
+            drop();
+        }
+    }
+
+    /** Returns how much it keeps, in bytes, or will when nobody follows. */
     synchronized int kept() {
-        return kept;
+        return last == null ? kept : Math.min(kept, KEPT_AFTER);
     }
 
     /** Changes something and tells the followers that wait. */
@@ -343,6 +348,7 @@ final class TaskEvents implements ExecutionListener {
             synchronized (TaskEvents.this) {
                 over = true;
                 feeds.remove(this);
+                trim();
                 TaskEvents.this.notifyAll();
             }
         }

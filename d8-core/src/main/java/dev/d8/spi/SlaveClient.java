@@ -2,9 +2,16 @@ package dev.d8.spi;
 
 import dev.d8.Health;
 import dev.d8.Invocation;
+import dev.d8.ProtocolException;
+import dev.d8.TaskEvent;
+import dev.d8.TaskId;
 import dev.d8.TaskResult;
+import dev.d8.TaskState;
 import dev.d8.VersionInfo;
+import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
 
 /**
  * The master's end of a {@link SlaveService}. Thread-safe; no method blocks.
@@ -23,6 +30,46 @@ public interface SlaveClient extends AutoCloseable {
 
     /** Runs a task on the slave. The listener hears what the transport can carry, on a thread of the transport's. */
     CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener);
+
+    /**
+     * Hands a task over, to be asked for by its id; sent twice, it is one task. Fails like {@link #execute}.
+     *
+     * @return how it is then; default: fails, since the transport carries no such thing
+     */
+    default CompletableFuture<TaskState> submit(Invocation invocation) {
+        return CompletableFuture.failedFuture(new ProtocolException("this transport runs tasks only while one waits"));
+    }
+
+    /**
+     * Asks how a task is.
+     *
+     * @param wait for its end, zero to 60 s
+     * @return nothing if the slave has never heard of it, or keeps no tasks at all, which is the default: see
+     *     {@link Health#bootId}
+     */
+    default CompletableFuture<Optional<TaskState>> find(TaskId id, Duration wait) {
+        return CompletableFuture.completedFuture(Optional.empty());
+    }
+
+    /**
+     * Ends a task and everything that it started, or has it not start when it comes.
+     *
+     * @return how it was when it was told; nothing if the slave keeps no tasks, which is the default
+     */
+    default CompletableFuture<Optional<TaskState>> cancel(TaskId id) {
+        return CompletableFuture.completedFuture(Optional.empty());
+    }
+
+    /**
+     * Follows what happens to a task, until it is over. Cancelling the future leaves the task alone.
+     *
+     * @param from the offset to begin at, zero or more
+     * @param listener told on a thread of the transport's, in order; it may take its time
+     * @return the last event; nothing if the slave has never heard of the task, which is the default
+     */
+    default CompletableFuture<Optional<TaskEvent>> follow(TaskId id, long from, Consumer<TaskEvent> listener) {
+        return CompletableFuture.completedFuture(Optional.empty());
+    }
 
     /** Fails what is under way and closes the connections. Idempotent. */
     @Override

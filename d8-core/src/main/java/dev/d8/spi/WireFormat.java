@@ -115,11 +115,19 @@ public interface WireFormat {
     /**
      * Reads an event.
      *
-     * @param sent what was asked, as for {@link #decodeResult}
+     * @param task whose it is
      * @return nothing if it is of a kind that this side does not know
      * @throws InvalidTaskException if it is malformed; the message names the field
      */
-    Optional<TaskEvent> decodeEvent(byte[] bytes, Invocation sent);
+    Optional<TaskEvent> decodeEvent(byte[] bytes, TaskId task);
+
+    /**
+     * Reads what is known of a task.
+     *
+     * @param task whose it is
+     * @throws InvalidTaskException if it is malformed; the message names the field
+     */
+    TaskState decodeState(byte[] bytes, TaskId task);
 
     /** Reads an error answer; whatever the bytes are, returns something that can be shown on one line. */
     String decodeError(byte[] bytes);

@@ -180,6 +180,7 @@ class TaskEventsTest {
         TaskEvent.Wrote after = Objects.requireNonNull((TaskEvent.Wrote) slow.next());
         assertThat(after.offset()).isEqualTo(skipped.next());
         end();
+        assertThat(heard(slow).get(0)).startsWith("STDOUT@" + after.next() + ":");
         assertThat(events.kept()).isLessThanOrEqualTo(TaskEvents.KEPT_AFTER);
         assertThat(heard(0).get(1)).startsWith("Skipped[offset=0, next=");
     }

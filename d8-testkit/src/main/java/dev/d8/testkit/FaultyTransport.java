@@ -3,7 +3,10 @@ package dev.d8.testkit;
 import dev.d8.Health;
 import dev.d8.Invocation;
 import dev.d8.SlaveUnreachableException;
+import dev.d8.TaskEvent;
+import dev.d8.TaskId;
 import dev.d8.TaskResult;
+import dev.d8.TaskState;
 import dev.d8.UnknownOutcomeException;
 import dev.d8.UnknownOutcomeException.Reason;
 import dev.d8.VersionInfo;
@@ -18,8 +21,10 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
@@ -102,6 +107,26 @@ public final class FaultyTransport implements Transport {
         @Override
         public CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener) {
             return harm(() -> client.execute(invocation, listener));
+        }
+
+        @Override
+        public CompletableFuture<TaskState> submit(Invocation invocation) {
+            return harm(() -> client.submit(invocation));
+        }
+
+        @Override
+        public CompletableFuture<Optional<TaskState>> find(TaskId id, Duration wait) {
+            return harm(() -> client.find(id, wait));
+        }
+
+        @Override
+        public CompletableFuture<Optional<TaskState>> cancel(TaskId id) {
+            return harm(() -> client.cancel(id));
+        }
+
+        @Override
+        public CompletableFuture<Optional<TaskEvent>> follow(TaskId id, long from, Consumer<TaskEvent> listener) {
+            return harm(() -> client.follow(id, from, listener));
         }
 
         private <T> CompletableFuture<T> harm(Supplier<CompletableFuture<T>> call) {

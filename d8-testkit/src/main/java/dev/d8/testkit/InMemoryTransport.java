@@ -5,9 +5,12 @@ import dev.d8.D8Exception;
 import dev.d8.Grant;
 import dev.d8.Health;
 import dev.d8.Invocation;
+import dev.d8.ProtocolException;
 import dev.d8.Scope;
 import dev.d8.SlaveUnreachableException;
+import dev.d8.TaskId;
 import dev.d8.TaskResult;
+import dev.d8.TaskState;
 import dev.d8.Token;
 import dev.d8.UnauthorizedException;
 import dev.d8.UnknownOutcomeException;
@@ -19,9 +22,13 @@ import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ServerSecurity;
 import dev.d8.spi.SlaveClient;
 import dev.d8.spi.SlaveService;
+import dev.d8.spi.SlaveTasks;
+import dev.d8.spi.TaskHandle;
 import dev.d8.spi.Transport;
 import java.net.URI;
+import java.time.Duration;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
@@ -162,6 +169,37 @@ public final class InMemoryTransport implements Transport {
         @Override
         public CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener) {
             return call(true, service -> service.execute(CALLER, invocation, listener));
+        }
+
+        @Override
+        public CompletableFuture<TaskState> submit(Invocation invocation) {
+            return call(
+                    true,
+                    service -> CompletableFuture.completedFuture(
+                            tasks(service).submit(CALLER, invocation).state()));
+        }
+
+        private static SlaveTasks tasks(SlaveService service) {
+            return service.tasks().orElseThrow(() -> new ProtocolException("this slave keeps no tasks"));
+        }
+
+        @Override
+        public CompletableFuture<Optional<TaskState>> find(TaskId id, Duration wait) {
+            return call(
+                    true,
+                    service -> service.tasks()
+                            .flatMap(tasks -> tasks.find(id))
+                            .map(task -> task.await(wait).thenApply(Optional::of))
+                            .orElse(CompletableFuture.completedFuture(Optional.empty())));
+        }
+
+        @Override
+        public CompletableFuture<Optional<TaskState>> cancel(TaskId id) {
+            return call(true, service -> {
+                service.tasks().ifPresent(tasks -> tasks.cancel(CALLER, id));
+                return CompletableFuture.completedFuture(
+                        service.tasks().flatMap(tasks -> tasks.find(id)).map(TaskHandle::state));
+            });
         }
 
         private <T> CompletableFuture<T> call(boolean guarded, Function<SlaveService, CompletableFuture<T>> method) {

@@ -22,20 +22,25 @@ final class AnswerMeaning {
     private AnswerMeaning() {}
 
     static <T> T of(
-            HttpAddress slave, boolean task, int status, HttpHeaders headers, byte[] body, Function<byte[], T> decode) {
-        if (status != 200) {
-            throw failure(slave, task, status, headers, body);
+            HttpAddress slave,
+            Exchange.Kind kind,
+            int status,
+            HttpHeaders headers,
+            byte[] body,
+            Function<byte[], T> decode) {
+        if (status != 200 && status != 202) {
+            throw failure(slave, kind, status, headers, body);
         }
         try {
             return decode.apply(body);
         } catch (RuntimeException e) {
-            throw unreadable(slave, task, String.valueOf(e.getMessage()), e);
+            throw unreadable(slave, kind, String.valueOf(e.getMessage()), e);
         }
     }
 
     /** Returns the failure of an answer that is there but makes no sense. */
-    static D8Exception unreadable(HttpAddress slave, boolean task, String why, @Nullable Throwable cause) {
-        return task
+    static D8Exception unreadable(HttpAddress slave, Exchange.Kind kind, String why, @Nullable Throwable cause) {
+        return kind == Exchange.Kind.TASK
                 ? new UnknownOutcomeException(
                         UnknownOutcomeException.Reason.INVALID_ANSWER,
                         "slave " + slave + ": an answer that cannot be read: " + why,
@@ -43,7 +48,8 @@ final class AnswerMeaning {
                 : new ProtocolException(slave + " does not answer like a D8 slave: " + why);
     }
 
-    private static D8Exception failure(HttpAddress slave, boolean task, int status, HttpHeaders headers, byte[] body) {
+    private static D8Exception failure(
+            HttpAddress slave, Exchange.Kind kind, int status, HttpHeaders headers, byte[] body) {
         String said = WireFormat.json().decodeError(body);
         String message = said.isEmpty() ? "status " + status + " from " + slave + ", without a message" : said;
         if ((status == 429 || status == 503) && "true".equalsIgnoreCase(headers.get("D8-Not-Started"))) {
@@ -59,10 +65,10 @@ final class AnswerMeaning {
             return new UnauthorizedException(
                     "the slave at " + slave + " does not accept this token; check SLAVE_TOKEN on both sides");
         }
-        if (task && (status == 400 || status == 413 || status == 414 || status == 431)) {
+        if (kind == Exchange.Kind.TASK && (status == 400 || status == 413 || status == 414 || status == 431)) {
             return new InvalidTaskException(message);
         }
-        if (task && status == 422) {
+        if (kind == Exchange.Kind.TASK && status == 422) {
             return new NoExecutorException(message);
         }
         if (status >= 500) {
@@ -72,7 +78,7 @@ final class AnswerMeaning {
                     null);
         }
         if (status < 300) {
-            return unreadable(slave, task, "status " + status + " (expected: 200)", null);
+            return unreadable(slave, kind, "status " + status + " (expected: 200)", null);
         }
         return new ProtocolException(slave + " does not answer like a D8 slave: status " + status
                 + (status < 400 ? " (redirects are not followed)" : "") + ": " + message);

@@ -35,6 +35,7 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
     private boolean written;
     private boolean interim;
     private @Nullable HttpResponse answer;
+    private @Nullable EventReader events;
     private ByteArrayOutputStream body = new ByteArrayOutputStream(0);
     private @Nullable Throwable failure;
 
@@ -112,9 +113,13 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
             interim = head.status().codeClass() == HttpStatusClass.INFORMATIONAL;
             answer = interim ? null : head;
             body = new ByteArrayOutputStream(256);
+            events = interim ? null : current.reader(head);
         }
         HttpResponse head = answer;
-        if (part instanceof HttpContent content && head != null) {
+        EventReader reader = events;
+        if (part instanceof HttpContent content && head != null && reader != null) {
+            stream(current, reader, content);
+        } else if (part instanceof HttpContent content && head != null) {
             int length = content.content().readableBytes();
             if (body.size() + (long) length > maxAnswer) {
                 finish(current, false);
@@ -139,6 +144,26 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
         }
     }
 
+    private void stream(Exchange<?> current, EventReader reader, HttpContent content) {
+        try {
+            reader.read(content.content());
+        } catch (RuntimeException e) {
+            finish(current, false);
+            current.unreadable(String.valueOf(e.getMessage()), e);
+            return;
+        }
+        if (content instanceof LastHttpContent) {
+            finish(current, false);
+            current.streamed();
+        } else if (reader.full()) {
+            channel.config().setAutoRead(false);
+            reader.whenRoom(() -> channel.config().setAutoRead(true));
+            if (!reader.full()) {
+                channel.config().setAutoRead(true); // There was room before anybody could be told.
+            }
+        }
+    }
+
     private void malformed(Throwable cause) {
         if (cause instanceof PrematureChannelClosureException) {
             // channelInactive follows.
@@ -156,6 +181,7 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
     private void finish(Exchange<?> current, boolean keepAlive) {
         exchange = null;
         answer = null;
+        events = null;
         body = new ByteArrayOutputStream(0);
         boolean kept = keepAlive && written && channel.isActive();
         if (!kept) {
@@ -173,7 +199,7 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
         }
         boolean nothingCame = answer == null && !interim;
         finish(current, false);
-        if (nothingCame && reused && !current.task() && !current.retried()) {
+        if (nothingCame && reused && current.kind() != Exchange.Kind.TASK && !current.retried()) {
             // The slave closed an idle connection while this was on its way. Asking how it is twice does no harm.
             current.retry();
             pool.submit(current);

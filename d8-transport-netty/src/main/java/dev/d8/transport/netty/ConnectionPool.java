@@ -56,7 +56,7 @@ final class ConnectionPool {
             exchange.failed(closedClient());
             return;
         }
-        Deque<Exchange<?>> line = exchange.task() ? tasks : checks;
+        Deque<Exchange<?>> line = slow(exchange) ? tasks : checks;
         line.addLast(exchange);
         startWaiting();
         if (line.size() > settings.clientWaiting()) {
@@ -72,7 +72,7 @@ final class ConnectionPool {
     void abandon(Exchange<?> exchange) {
         ClientConnection connection = exchange.connection();
         if (!started.contains(exchange)) {
-            (exchange.task() ? tasks : checks).remove(exchange);
+            (slow(exchange) ? tasks : checks).remove(exchange);
         } else if (connection != null) {
             connection.close();
         }
@@ -80,7 +80,7 @@ final class ConnectionPool {
 
     /** Hears that a call is over, and which connection it leaves for the next. */
     void finished(Exchange<?> exchange, @Nullable ClientConnection free) {
-        if (started.remove(exchange) && exchange.task()) {
+        if (started.remove(exchange) && slow(exchange)) {
             startedTasks--;
         }
         if (free != null) {
@@ -115,6 +115,11 @@ final class ConnectionPool {
         }
     }
 
+    /** Returns whether it may take a while, so that it must not stand in the way of quick ones. */
+    private static boolean slow(Exchange<?> exchange) {
+        return exchange.kind() != Exchange.Kind.QUESTION;
+    }
+
     private void startWaiting() {
         int most = settings.clientConnections() + 1;
         while (!checks.isEmpty() && started.size() < most) {
@@ -130,7 +135,7 @@ final class ConnectionPool {
             return; // Given up: the loop may see a connection become free before it hears of that.
         }
         started.add(exchange);
-        if (exchange.task()) {
+        if (slow(exchange)) {
             startedTasks++;
         }
         ClientConnection kept = exchange.retried() ? null : takeIdle();

@@ -1,8 +1,13 @@
 package dev.d8.transport.netty;
 
 import dev.d8.D8Exception;
+import dev.d8.TaskEvent;
 import dev.d8.UnknownOutcomeException;
+import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaders;
+import io.netty.handler.codec.http.HttpResponse;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -13,11 +18,24 @@ import org.jspecify.annotations.Nullable;
  */
 final class Exchange<T> {
 
+    /** What a call is about. */
+    enum Kind {
+        /** How the slave or a task is: quickly answered, and sent twice it does no harm. */
+        QUESTION,
+        /** The same, and the answer may take a minute. */
+        PATIENT_QUESTION,
+        /** A task, which must not be sent twice. */
+        TASK
+    }
+
     private final HttpAddress slave;
-    private final boolean task;
+    private final Kind kind;
     private final byte[] request;
     private final Function<byte[], T> decode;
     private final CompletableFuture<T> future = new CompletableFuture<>();
+
+    private final @Nullable Streaming<T> streaming;
+    private final Map<Integer, T> meanings;
 
     private @Nullable ClientConnection connection;
     private boolean retried;
@@ -25,23 +43,69 @@ final class Exchange<T> {
     /**
      * Creates one.
      *
-     * @param task whether it runs a task, so that it must not be sent twice
      * @param request head and body
      * @param decode reads the body of a good answer
+     * @param streaming reads one that comes as events instead; nothing if none was asked for
+     * @param meanings what certain statuses other than 200 and 202 mean
      */
-    Exchange(HttpAddress slave, boolean task, byte[] request, Function<byte[], T> decode) {
+    Exchange(
+            HttpAddress slave,
+            Kind kind,
+            byte[] request,
+            Function<byte[], T> decode,
+            @Nullable Streaming<T> streaming,
+            Map<Integer, T> meanings) {
+        this.streaming = streaming;
+        this.meanings = meanings;
         this.slave = slave;
-        this.task = task;
+        this.kind = kind;
         this.request = request;
         this.decode = decode;
+    }
+
+    /**
+     * An answer that comes as events.
+     *
+     * @param reader takes them
+     * @param result what the last one means
+     */
+    record Streaming<T>(EventReader reader, Function<TaskEvent, T> result) {}
+
+    /** Returns what reads an answer with such a head; nothing where its body is read as a whole. */
+    @Nullable
+    EventReader reader(HttpResponse head) {
+        boolean events = head.status().equals(HttpResponseStatus.OK)
+                && head.headers().get(HttpHeaderNames.CONTENT_TYPE, "").startsWith(TaskCalls.EVENT_STREAM);
+        return streaming != null && events ? streaming.reader() : null;
+    }
+
+    /** Hears that its events are over. */
+    void streamed() {
+        if (streaming == null) {
+            return;
+        }
+        TaskEvent last = streaming.reader().last();
+        if (last == null) {
+            lost("the events ended without a result", null);
+            return;
+        }
+        streaming.reader().afterwards(() -> {
+            try {
+                future.complete(streaming.result().apply(last));
+            } catch (D8Exception e) {
+                failed(e);
+            } catch (RuntimeException e) {
+                unreadable(String.valueOf(e.getMessage()), e);
+            }
+        });
     }
 
     CompletableFuture<T> future() {
         return future;
     }
 
-    boolean task() {
-        return task;
+    Kind kind() {
+        return kind;
     }
 
     byte[] request() {
@@ -69,8 +133,13 @@ final class Exchange<T> {
     }
 
     void answered(int status, HttpHeaders headers, byte[] body) {
+        T meaning = meanings.get(status);
+        if (meaning != null) {
+            future.complete(meaning);
+            return;
+        }
         try {
-            future.complete(AnswerMeaning.of(slave, task, status, headers, body, decode));
+            future.complete(AnswerMeaning.of(slave, kind, status, headers, body, decode));
         } catch (D8Exception e) {
             future.completeExceptionally(e);
         }
@@ -82,11 +151,15 @@ final class Exchange<T> {
 
     /** Fails as one whose answer cannot be read. */
     void unreadable(String why, @Nullable Throwable cause) {
-        failed(AnswerMeaning.unreadable(slave, task, why, cause));
+        failed(AnswerMeaning.unreadable(slave, kind, why, cause));
     }
 
     /** Fails as one whose connection ended before its answer. */
     void lost(String why, @Nullable Throwable cause) {
+        if (streaming != null && streaming.reader().last() != null) {
+            streamed(); // All that matters has come.
+            return;
+        }
         failed(new UnknownOutcomeException(
                 UnknownOutcomeException.Reason.CONNECTION_LOST,
                 "slave " + slave + ": the connection ended before the answer was complete: " + why,

@@ -21,7 +21,7 @@ final class NettyTransport implements Transport {
 
     private final HttpSettings settings;
     private final NettyIo io;
-    private final ExecutorService resolver = Executors.newCachedThreadPool(NettyIo.named("d8-http-dns-"));
+    private final ExecutorService threads = Executors.newCachedThreadPool(NettyIo.named("d8-http-worker-"));
     private final Set<HttpBinding> bindings = ConcurrentHashMap.newKeySet();
     private final Set<HttpSlaveClient> clients = ConcurrentHashMap.newKeySet();
     private @Nullable TlsContext clientTls;
@@ -52,8 +52,7 @@ final class NettyTransport implements Transport {
         requireOpen();
         HttpAddress address = HttpAddress.ofSlave(slave);
         TlsContext tls = address.tls() ? clientTls() : null;
-        HttpSlaveClient client =
-                new HttpSlaveClient(settings, io, resolver, tls, address, credentials, clients::remove);
+        HttpSlaveClient client = new HttpSlaveClient(settings, io, threads, tls, address, credentials, clients::remove);
         clients.add(client);
         return client;
     }
@@ -84,7 +83,7 @@ final class NettyTransport implements Transport {
         }
         clients.forEach(HttpSlaveClient::close);
         bindings.forEach(HttpBinding::closeNow);
-        resolver.shutdownNow();
+        threads.shutdownNow();
         io.loops()
                 .shutdownGracefully(0, CLOSE_SECONDS, TimeUnit.SECONDS)
                 .addListener(ended -> bindings.forEach(HttpBinding::terminated));

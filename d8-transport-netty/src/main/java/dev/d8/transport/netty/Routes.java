@@ -38,7 +38,7 @@ final class Routes {
     static final String BATCH = EXECUTE + "/batch";
     static final String TASKS = "/api/tasks";
     static final String TASK = TASKS + "/";
-    private static final String EVENTS = "/events";
+    static final String EVENTS = "/events";
     private static final String SLOTS = "/api/slots";
     private static final String METRICS = "/metrics";
 

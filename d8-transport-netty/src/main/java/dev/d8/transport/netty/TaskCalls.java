@@ -33,7 +33,7 @@ final class TaskCalls {
     private static final Answer UNKNOWN = Answer.error(HttpResponseStatus.NOT_FOUND, "no task of this id has come");
     private static final HttpResponseStatus OK = HttpResponseStatus.OK;
     private static final String PACKED = "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n";
-    private static final String EVENT_STREAM = "text/event-stream";
+    static final String EVENT_STREAM = "text/event-stream";
     private static final String NDJSON = "application/x-ndjson";
 
     /** The most tasks that one batch may have. */
