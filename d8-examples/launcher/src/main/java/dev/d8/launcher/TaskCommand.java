@@ -45,7 +45,7 @@ abstract class TaskCommand implements Callable<Integer> {
         try (SlaveManager manager =
                 master.manager(ConnectionPolicy.DEFAULT.withTries(1)).build()) {
             Slave registered = Answers.await(manager.register("slave", address));
-            if (registered.status() == SlaveStatus.DEAD || needsAlive() && registered.status() != SlaveStatus.ALIVE) {
+            if (registered.status() == SlaveStatus.DEAD || (needsAlive() && registered.status() != SlaveStatus.ALIVE)) {
                 throw Answers.unusable(registered, address);
             }
             return call(manager, manager.connection("slave"));

@@ -4,7 +4,10 @@ import dev.d8.TaskEvent;
 import dev.d8.TaskResult;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.WireFormat;
+import java.io.IOException;
 import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Locale;
 
 /** Shows a task to whoever sits at the terminal. Used on one thread at a time. */
@@ -12,8 +15,17 @@ final class Terminal implements ExecutionListener {
 
     private static final int BAR = 30;
 
-    private final boolean interactive = System.console() != null;
+    private final boolean interactive = standardErrorIsTerminal();
     private boolean barShown;
+
+    /** What Java's console tells is about standard output and differs between releases; so where /proc is not, there is no bar. */
+    private static boolean standardErrorIsTerminal() {
+        try {
+            return Files.readSymbolicLink(Path.of("/proc/self/fd/2")).toString().matches("/dev/(pts/|tty|console).*");
+        } catch (IOException e) {
+            return false;
+        }
+    }
 
     @Override
     public void output(Stream stream, byte[] chunk) {

@@ -53,6 +53,11 @@ final class Cli {
             throw new AssertionError("ended without \"" + prefix + "\": " + err.join());
         }
 
+        /** Returns all that it wrote to standard error, once it has ended. */
+        String errors() {
+            return err.join();
+        }
+
         /** Asks it to stop, as an operator would. */
         Ended terminate() throws Exception {
             process.toHandle().destroy(); // Process.destroy would close the streams that are still read.

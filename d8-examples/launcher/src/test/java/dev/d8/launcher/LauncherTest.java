@@ -41,7 +41,10 @@ class LauncherTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"demo", "slave", "run", "health", "version", "master", "keygen"})
+    @ValueSource(
+            strings = {
+                "demo", "slave", "run", "submit", "status", "logs", "cancel", "health", "version", "master", "keygen"
+            })
     void every_command_explains_itself(String command) throws Exception {
         Ended ended = Cli.run(Map.of(), folder, "", command, "--help");
         assertThat(ended.exit()).isZero();
@@ -66,6 +69,52 @@ class LauncherTest {
                     .isEqualTo(3);
         } finally {
             original.destroyForcibly();
+        }
+    }
+
+    @Test
+    void a_task_is_handed_over_watched_and_ended_by_its_id() throws Exception {
+        try (Cli.Running slave =
+                new Cli.Running(Cli.start(ENVIRONMENT, folder, "slave", "--port", "0", "--executors", "python"))) {
+            String[] common = {
+                "--slave",
+                "127.0.0.1:" + URI.create(slave.await("listening on ")).getPort()
+            };
+            Ended submitted = Cli.run(
+                    ENVIRONMENT,
+                    folder,
+                    "import time\nprint('one', flush=True)\nprint('::d8::{\"progress\": 50}', flush=True)\ntime.sleep(60)",
+                    with(common, "submit", "-"));
+            assertThat(submitted.exit()).as(submitted.err()).isZero();
+            String id = submitted.out().strip();
+            try (Cli.Running logs = new Cli.Running(Cli.start(ENVIRONMENT, folder, with(common, "logs", id)))) {
+                assertThat(logs.await("one")).isEmpty();
+                assertThat(Cli.run(ENVIRONMENT, folder, "", with(common, "status", id)))
+                        .isEqualTo(new Ended(0, "running\n", ""));
+                assertThat(Cli.run(ENVIRONMENT, folder, "", with(common, "cancel", id))
+                                .exit())
+                        .isZero();
+                assertThat(logs.process.waitFor()).isEqualTo(1);
+                assertThat(logs.errors()).contains("d8: 50 %");
+            }
+            Ended status = Cli.run(ENVIRONMENT, folder, "", with(common, "status", "--wait", "30", id));
+            assertThat(status.out()).startsWith("done: cancelled");
+            assertThat(status.exit()).isEqualTo(1);
+            Ended unknown =
+                    Cli.run(ENVIRONMENT, folder, "", with(common, "logs", "00000000-0000-4000-8000-000000000000"));
+            assertThat(unknown.exit()).isEqualTo(3);
+            assertThat(unknown.err()).contains("never heard");
+            assertThat(Cli.run(ENVIRONMENT, folder, "", with(common, "status", "5"))
+                            .err())
+                    .contains("task_id");
+            Ended followed = Cli.run(
+                    ENVIRONMENT,
+                    folder,
+                    "",
+                    with(common, "run", "--follow", "print('::d8::{\"progress\": 7}'); print(55); 1/0"));
+            assertThat(followed.out()).isEqualTo("55\n");
+            assertThat(followed.err()).startsWith("d8: 7 %\n").contains("ZeroDivisionError");
+            assertThat(followed.exit()).isEqualTo(1);
         }
     }
 
