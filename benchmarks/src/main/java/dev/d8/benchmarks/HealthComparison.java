@@ -36,7 +36,7 @@ final class HealthComparison {
         return new LoadGenerator(server, RawConnection.get(server, "/api/health"), CONNECTIONS);
     }
 
-    private static Comparison.Side side(ChildProcess server, LoadGenerator load) {
+    static Comparison.Side side(ChildProcess server, LoadGenerator load) {
         return time -> {
             Duration before = server.cpu();
             LoadGenerator.Load done = load.run(time);

@@ -9,7 +9,9 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
 import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Arrays;
 
 /**
  * Keeps a fixed number of connections busy with one request each, never two, from one thread. As cheap as a client can
@@ -17,10 +19,20 @@ import java.time.Duration;
  */
 final class LoadGenerator implements AutoCloseable {
 
+    /** Twelve digits of a task's id, which no two requests have in common. */
+    static final String KEY = "############";
+
+    /** The longest answer, in bytes. */
+    private static final int ANSWER = 8 << 10;
+
+    private static final byte[] HEAD_END = {'\r', '\n', '\r', '\n'};
+    private static final byte[] LENGTH = "\r\nContent-Length: ".getBytes(StandardCharsets.US_ASCII);
+    private static final byte[] LENGTH_IN_LOWER_CASE = "\r\ncontent-length: ".getBytes(StandardCharsets.US_ASCII);
+
     private final Selector selector = Selector.open();
     private final ByteBuffer request;
-    private final ByteBuffer answer;
-    private final int answerLength;
+    private final int keyAt;
+    private long nextKey;
     private Samples samples = new Samples();
     private long end;
 
@@ -33,8 +45,9 @@ final class LoadGenerator implements AutoCloseable {
 
     private static final class Connection {
         final SocketChannel channel;
+        final byte[] bytes = new byte[ANSWER];
+        final ByteBuffer answer = ByteBuffer.wrap(bytes);
         long sentAt;
-        int missing;
 
         Connection(SocketChannel channel) {
             this.channel = channel;
@@ -44,14 +57,11 @@ final class LoadGenerator implements AutoCloseable {
     /**
      * Connects.
      *
-     * @param request what every connection sends; every answer to it must be as long as the first one
+     * @param request what every connection sends; {@link #KEY} in it becomes a number that counts up
      */
     LoadGenerator(URI server, byte[] request, int connections) throws IOException {
-        try (RawConnection first = new RawConnection(server)) {
-            answerLength = first.exchange(request).length();
-        }
+        keyAt = new String(request, StandardCharsets.ISO_8859_1).indexOf(KEY);
         this.request = ByteBuffer.allocateDirect(request.length).put(request).flip();
-        this.answer = ByteBuffer.allocateDirect(answerLength);
         for (int i = 0; i < connections; i++) {
             SocketChannel channel = SocketChannel.open(new InetSocketAddress(server.getHost(), server.getPort()));
             channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
@@ -87,16 +97,11 @@ final class LoadGenerator implements AutoCloseable {
     /** Returns whether the connection has nothing more to wait for. */
     private boolean receive(Connection connection) {
         try {
-            answer.clear();
-            int read = connection.channel.read(answer);
-            connection.missing -= read;
-            if (read < 0 || connection.missing < 0) {
-                throw new EOFException(
-                        read < 0
-                                ? "the server closed a connection"
-                                : "an answer has more than " + answerLength + " bytes");
+            int read = connection.channel.read(connection.answer);
+            if (read < 0) {
+                throw new EOFException("the server closed a connection");
             }
-            if (connection.missing > 0) {
+            if (!isWhole(connection)) {
                 return false;
             }
             long now = System.nanoTime();
@@ -111,9 +116,42 @@ final class LoadGenerator implements AutoCloseable {
         }
     }
 
+    private static boolean isWhole(Connection connection) throws IOException {
+        byte[] bytes = connection.bytes;
+        int received = connection.answer.position();
+        int headEnd = find(HEAD_END, bytes, received);
+        if (headEnd < 0) {
+            return false;
+        }
+        if (bytes[9] != '2') {
+            throw new IOException("the server answered " + new String(bytes, 0, received, StandardCharsets.UTF_8));
+        }
+        int length = 0;
+        int at = Math.max(find(LENGTH, bytes, headEnd), find(LENGTH_IN_LOWER_CASE, bytes, headEnd)) + LENGTH.length;
+        for (; bytes[at] != '\r'; at++) {
+            length = 10 * length + bytes[at] - '0';
+        }
+        return received >= headEnd + HEAD_END.length + length;
+    }
+
+    private static int find(byte[] what, byte[] in, int end) {
+        for (int i = 0; i + what.length <= end; i++) {
+            if (Arrays.equals(in, i, i + what.length, what, 0, what.length)) {
+                return i;
+            }
+        }
+        return -1;
+    }
+
     private void send(Connection connection, long now) throws IOException {
         connection.sentAt = now;
-        connection.missing = answerLength;
+        connection.answer.clear();
+        if (keyAt >= 0) {
+            long key = nextKey++;
+            for (int i = keyAt + KEY.length() - 1; i >= keyAt; i--, key /= 10) {
+                request.put(i, (byte) ('0' + key % 10));
+            }
+        }
         if (connection.channel.write(request.rewind()) < request.capacity()) {
             throw new IOException("the request did not fit into the socket's buffer");
         }

@@ -43,6 +43,7 @@ public final class Main {
                 "(b) `GET /api/health` of a slave server",
                 "limit: Netty's `HttpServerCodec` and one handler, the same JSON as a constant",
                 HealthComparison.run(plan));
+        report.wire(WireComparison.run(plan));
         report.line("## Python tasks");
         report.line("");
         report.line(

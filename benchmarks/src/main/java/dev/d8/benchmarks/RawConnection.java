@@ -55,7 +55,7 @@ final class RawConnection implements AutoCloseable {
         int length = Integer.parseInt(
                 lower.substring(from, lower.indexOf('\r', from)).strip());
         String body = new String(in.readNBytes(length), StandardCharsets.UTF_8);
-        if (!head.toString().startsWith("HTTP/1.1 200 ")) {
+        if (!head.toString().startsWith("HTTP/1.1 20")) {
             throw new IOException("the server answered " + head + body);
         }
         return new Answer(head.toString(), body);

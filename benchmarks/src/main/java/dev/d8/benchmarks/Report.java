@@ -96,6 +96,29 @@ final class Report {
         line("");
     }
 
+    void wire(WireComparison.Result result) {
+        line(
+                "Tasks that cost nothing, %d in flight, each with an id of its own; token, limits, ids and metrics as a slave has them:",
+                WireComparison.IN_FLIGHT);
+        line("");
+        comparison(
+                "`POST /api/execute` of a slave server",
+                "limit: Netty's `HttpServerCodec` and one handler, the same JSON as a constant",
+                result.execute());
+        line("%d such tasks, on one connection:", WireComparison.BATCH);
+        line("");
+        comparison("one batch", "one request after another", result.batch());
+        line(
+                "%d MiB of output to one WebSocket: %s MiB a second, and the heap grew by %s MiB at the most.",
+                WireComparison.STREAMED_MEBIBYTES,
+                number(result.streamedPerSecond()),
+                number(Math.max(0, result.streamGrowth()) / 1048576.0));
+        line(
+                "%d WebSockets that wait for the next event: %s kB of heap each.",
+                WireComparison.FOLLOWERS, number(result.followerBytes() / 1e3));
+        line("");
+    }
+
     void containers(ContainerComparison.Result result) {
         double run = result.run().micros(50);
         line("`print(55)`, one at a time, in turns:");

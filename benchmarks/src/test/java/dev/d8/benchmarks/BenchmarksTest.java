@@ -78,6 +78,16 @@ class BenchmarksTest {
     }
 
     @Test
+    void the_wire_comparison_measures_everything() throws Exception {
+        WireComparison.Result result = WireComparison.run(Plan.SMOKE);
+
+        assertThat(result.execute().throughputRatios()[0]).isPositive().isFinite();
+        assertThat(result.batch().throughputRatios()[0]).isPositive().isFinite();
+        assertThat(result.streamedPerSecond()).isPositive();
+        assertThat(result.followerBytes()).isBetween(1L, 200_000L);
+    }
+
+    @Test
     void the_engine_comparison_measures_every_side() throws Exception {
         EngineComparison.Result result = EngineComparison.run(Plan.SMOKE);
 
