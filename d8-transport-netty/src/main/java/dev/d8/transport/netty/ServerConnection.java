@@ -4,6 +4,7 @@ import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelPipeline;
 import io.netty.handler.codec.http.HttpContent;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpMethod;
@@ -256,18 +257,21 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
         phase = Phase.CLOSING;
         deadline().cancel();
         ctx.writeAndFlush(answer.encodeHead(ctx.alloc(), framing), ctx.voidPromise());
+        ChannelPipeline pipeline = ctx.pipeline();
         if (answer.messages()) {
             WebSocketDecoderConfig strict = WebSocketDecoderConfig.newBuilder()
                     .maxFramePayloadLength(LONGEST_MESSAGE)
                     .closeOnProtocolViolation(false)
                     .build();
-            ctx.pipeline()
-                    .addLast(new WebSocket13FrameDecoder(strict), new Utf8FrameValidator(false))
-                    .addLast(new WebSocket13FrameEncoder(false));
+            pipeline.addLast(
+                    new WebSocket13FrameDecoder(strict),
+                    new Utf8FrameValidator(false),
+                    new WebSocket13FrameEncoder(false));
         }
-        ctx.pipeline().addLast(new Outflow(pieces, framing, settings.idleTimeout()));
-        ctx.pipeline().remove(decoder);
-        ctx.pipeline().remove(this);
+        pipeline.remove(this);
+        pipeline.remove(decoder);
+        // Only now: it writes at once, and nobody must stand between it and the channel's events.
+        pipeline.addLast(new Outflow(pieces, framing, settings.idleTimeout()));
     }
 
     @Override

@@ -232,6 +232,29 @@ class EventsTest {
     }
 
     @Test
+    void what_is_there_already_goes_out_at_once_however_much_it_is() throws Exception {
+        submit();
+        for (int i = 0; i < 12; i++) {
+            task.say("x".repeat(64 << 10));
+        }
+        task.end();
+        try (RawConnection connection = open()) {
+            connection.send(get("/api/tasks/" + id + "?wait=50", ""));
+            assertThat(connection.read().status()).isEqualTo(200);
+        }
+        for (int i = 0; i < 5; i++) {
+            try (RawConnection connection = open().send(get(events(), ""))) {
+                connection.read(false);
+                long bytes = 0;
+                for (String chunk = connection.readChunk(); !chunk.isEmpty(); chunk = connection.readChunk()) {
+                    bytes += chunk.length();
+                }
+                assertThat(bytes).isGreaterThan(150 << 10);
+            }
+        }
+    }
+
+    @Test
     void a_follower_that_goes_leaves_the_task_alone() throws Exception {
         submit();
         try (RawConnection socket = webSocket()) {
