@@ -66,6 +66,12 @@ public record Invocation(
         args = List.copyOf(args);
         env = Map.copyOf(env);
         requirements = List.copyOf(requirements);
+        rejectHalves("command", source);
+        rejectHalves("stdin", stdin);
+        rejectHalves("runtime", runtime);
+        requirements.forEach(requirement -> rejectHalves("requirements", requirement));
+        image.ifPresent(name -> rejectHalves("image", name));
+        method.ifPresent(name -> rejectHalves("method", name));
         args.forEach(arg -> rejectNul("args", arg));
         workingDir.ifPresent(dir -> rejectNul("working_dir", dir));
         env.forEach((name, value) -> {
@@ -113,6 +119,15 @@ public record Invocation(
     private static void rejectNul(String field, String value) {
         if (value.indexOf('\0') >= 0) {
             throw new InvalidTaskException(field, "contains a NUL character");
+        }
+        rejectHalves(field, value);
+    }
+
+    /** UTF-8 has no bytes for half a surrogate pair: it would reach the task as another character. */
+    private static void rejectHalves(String field, String value) {
+        if (value.codePoints()
+                .anyMatch(point -> point >= Character.MIN_SURROGATE && point <= Character.MAX_SURROGATE)) {
+            throw new InvalidTaskException(field, "contains half a surrogate pair (expected: whole characters)");
         }
     }
 

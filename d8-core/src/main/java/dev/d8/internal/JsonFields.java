@@ -104,11 +104,16 @@ final class JsonFields {
         if (!node.isNumber()) {
             throw wrongType(path + name, node, "seconds, a number above 0");
         }
-        double value = node.doubleValue();
+        double value = doubleOf(node);
         if (!(Math.abs(value) <= MOST_SECONDS.doubleValue())) {
             throw new InvalidTaskException(path + name, "too large (expected: seconds, a number above 0)");
         }
         return Optional.of(Duration.ofNanos(Math.round(value * 1e9)));
+    }
+
+    /** Jackson's own refuses what a double cannot hold; here that is infinite, for the range check to find. */
+    private static double doubleOf(JsonNode node) {
+        return node.numberValue().doubleValue();
     }
 
     Duration millis(String name) {
@@ -119,7 +124,7 @@ final class JsonFields {
         if (!node.isNumber()) {
             throw wrongType(path + name, node, "milliseconds");
         }
-        return Duration.ofNanos(Math.round(node.doubleValue() * 1e6));
+        return Duration.ofNanos(Math.round(doubleOf(node) * 1e6));
     }
 
     List<String> list(String name) {

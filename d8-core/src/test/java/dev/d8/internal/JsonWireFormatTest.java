@@ -136,6 +136,8 @@ class JsonWireFormatTest {
                 "{'command': 'x', 'timeout': 0}|timeout: 0.0 (expected: seconds above 0)",
                 "{'command': 'x', 'timeout': -1}|timeout: -1.0 (expected: seconds above 0)",
                 "{'command': 'x', 'timeout': 1e400}|timeout: too large (expected: seconds, a number above 0)",
+                "{'command': '\\ud800'}|command: contains half a surrogate pair (expected: whole characters)",
+                "{'command': 'x', 'args': ['\\udc00\\ud800']}|args: contains half a surrogate pair (expected: whole characters)",
                 "{'command': 'x', 'env': {'A': 1}}|env.A: 1 (expected: a string)",
                 "{'command': 'x', 'env': {'A=': 'b'}}|env: the name \"A=\" (expected: not empty, no '=')",
                 "{'command': 'x', 'args': 'a'}|args: \"a\" (expected: a list of strings)",
@@ -169,6 +171,14 @@ class JsonWireFormatTest {
         String deep = "[".repeat(100_000);
         assertThatThrownBy(() -> WIRE.decodeInvocation(bytes("{\"command\":\"x\",\"y\":" + deep)))
                 .isInstanceOf(InvalidTaskException.class);
+    }
+
+    @Test
+    void a_number_that_no_double_can_hold_is_out_of_range_like_any_other() {
+        String huge = "1" + "0".repeat(400);
+        assertThatThrownBy(() -> WIRE.decodeInvocation(bytes("{\"command\":\"x\",\"timeout\":" + huge + "}")))
+                .isInstanceOf(InvalidTaskException.class)
+                .hasMessage("timeout: too large (expected: seconds, a number above 0)");
     }
 
     @Test
