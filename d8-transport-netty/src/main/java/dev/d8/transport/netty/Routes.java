@@ -20,7 +20,6 @@ import io.netty.handler.codec.http.HttpHeaders;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
-import io.netty.handler.codec.http.QueryStringDecoder;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -159,9 +158,7 @@ final class Routes {
                             peer,
                             Scope.READ,
                             caller -> calls.follow(
-                                    request,
-                                    TaskId.parse(named.substring(0, named.length() - EVENTS.length())),
-                                    new QueryStringDecoder(request.uri()).parameters()))
+                                    request, TaskId.parse(named.substring(0, named.length() - EVENTS.length()))))
                     : GET_ONLY;
         }
         if (!isGet(method) && !cancels) {
@@ -171,7 +168,7 @@ final class Routes {
             TaskId id = TaskId.parse(named);
             return cancels
                     ? cancel(caller, tasks, id)
-                    : calls.watch(request.headers(), id, new QueryStringDecoder(request.uri()).parameters());
+                    : calls.watch(request, id);
         });
     }
 

@@ -15,10 +15,10 @@ import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaders;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
+import io.netty.handler.codec.http.QueryStringDecoder;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
@@ -145,7 +145,7 @@ final class TaskCalls {
     }
 
     /** One whose answer is what happens to a task, from the offset that it asks for. */
-    Call follow(HttpRequest request, TaskId id, Map<String, List<String>> query) {
+    Call follow(HttpRequest request, TaskId id) {
         HttpHeaders headers = request.headers();
         return new Call(headers) {
             @Override
@@ -157,7 +157,7 @@ final class TaskCalls {
                 if (task.state().phase() == Phase.FORGOTTEN) {
                     return CompletableFuture.completedFuture(gone(task.state()));
                 }
-                long from = askedOffset(headers, query);
+                long from = askedOffset(request);
                 boolean upgrade = Upgrade.isWanted(headers);
                 Source.Opening events =
                         more -> new FollowedTask(task, from, upgrade, TaskCalls::nothing, TaskCalls::nothing, more);
@@ -215,15 +215,15 @@ final class TaskCalls {
     }
 
     /** One whose answer is how a task is, at once or when it is over. */
-    Call watch(HttpHeaders headers, TaskId id, Map<String, List<String>> query) {
-        return new Call(headers) {
+    Call watch(HttpRequest request, TaskId id) {
+        return new Call(request.headers()) {
             @Override
             CompletableFuture<Answer> run(byte[] body) {
                 Optional<TaskHandle> found = service.tasks().orElseThrow().find(id);
                 if (found.isEmpty()) {
                     return CompletableFuture.completedFuture(UNKNOWN);
                 }
-                return answering(found.get().await(askedWait(query)), state -> {
+                return answering(found.get().await(askedWait(request)), state -> {
                     if (state.result().isPresent()) {
                         inAnswer = found.get();
                     }
@@ -293,17 +293,27 @@ final class TaskCalls {
     }
 
     /** A browser that was cut off says where it was in a header of its own. */
-    private static long askedOffset(HttpHeaders headers, Map<String, List<String>> query) {
-        String from = query.getOrDefault("from", List.of(headers.get("Last-Event-ID", "0")))
-                .get(0);
+    private static long askedOffset(HttpRequest request) {
+        String from = parameter(request, "from", request.headers().get("Last-Event-ID", "0"));
         if (!from.matches("[0-9]{1,18}")) {
             throw new InvalidTaskException("from", "\"" + from + "\" (expected: an offset, a whole number from 0 on)");
         }
         return Long.parseLong(from);
     }
 
-    private static Duration askedWait(Map<String, List<String>> query) {
-        String wait = query.getOrDefault("wait", List.of("0")).get(0);
+    private static String parameter(HttpRequest request, String name, String otherwise) {
+        try {
+            return new QueryStringDecoder(request.uri())
+                    .parameters()
+                    .getOrDefault(name, List.of(otherwise))
+                    .get(0);
+        } catch (IllegalArgumentException e) {
+            throw new InvalidTaskException("the query", "malformed (expected: percent signs before two hex digits)");
+        }
+    }
+
+    private static Duration askedWait(HttpRequest request) {
+        String wait = parameter(request, "wait", "0");
         try {
             double seconds = Double.parseDouble(wait);
             if (seconds >= 0 && seconds <= LONGEST_WAIT.toSeconds()) {
