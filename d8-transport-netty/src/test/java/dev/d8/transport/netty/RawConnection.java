@@ -59,6 +59,12 @@ final class RawConnection implements AutoCloseable {
         socket.shutdownOutput();
     }
 
+    /** Goes as a process goes that is killed with unread data: the server gets RST, and no end of the stream. */
+    void reset() throws IOException {
+        socket.setSoLinger(true, 0);
+        socket.close();
+    }
+
     /** Reads one answer whose length its head gives. */
     Reply read() throws IOException {
         return read(true);
