@@ -467,7 +467,7 @@ public final class JsonWireFormat implements WireFormat {
     }
 
     private static String oneLine(String text) {
-        String line = text.replaceAll("\\p{Cntrl}+", " ").strip();
+        String line = text.replaceAll("[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]+", " ").strip();
         return line.length() > 500 ? line.substring(0, 500) + "…" : line;
     }
 }

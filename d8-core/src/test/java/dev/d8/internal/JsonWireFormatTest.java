@@ -192,6 +192,8 @@ class JsonWireFormatTest {
     void an_error_answer_of_anybody_can_be_shown_on_one_line() {
         assertThat(WIRE.decodeError(WIRE.encodeError("queue full"))).isEqualTo("queue full");
         assertThat(WIRE.decodeError(bytes("<html>\n<b>Bad\u001b[31m</b>"))).isEqualTo("<html> <b>Bad [31m</b>");
+        assertThat(WIRE.decodeError(WIRE.encodeError("a\u009b2Jb\u2028c\u202ed\r\ne")))
+                .isEqualTo("a 2Jb c d e");
         assertThat(WIRE.decodeError(new byte[100_000])).hasSizeLessThan(600);
     }
 }
