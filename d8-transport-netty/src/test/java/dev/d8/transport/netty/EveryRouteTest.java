@@ -20,7 +20,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Every route with every method and every way to have the wrong token, or a path that only looks like a route's. */
 @Timeout(60)
-@ExtendWith(NoLeaks.class)
+@ExtendWith({NoLeaks.class, QuietLog.class})
 class EveryRouteTest {
 
     private static final List<String> METHODS =

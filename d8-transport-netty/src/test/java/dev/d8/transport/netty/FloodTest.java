@@ -30,7 +30,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Many at once who are slow, or leave without a word, or ask for too much: others are served, and nothing stays behind. */
 @Timeout(120)
 @Tag("other-runtime") // What it tests is the machine.
-@ExtendWith(NoLeaks.class)
+@ExtendWith({NoLeaks.class, QuietLog.class})
 class FloodTest {
 
     private static final String HEAD = "POST /api/execute HTTP/1.1\r\nHost: d8\r\n" + Slave.AUTHORIZATION;

@@ -18,7 +18,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Requests and bodies that are far too large, or JSON that means harm. */
 @Timeout(60)
-@ExtendWith(NoLeaks.class)
+@ExtendWith({NoLeaks.class, QuietLog.class})
 class HostileRequestsTest {
 
     private static final String GET = "GET /api/health HTTP/1.1\r\nHost: a\r\n";
