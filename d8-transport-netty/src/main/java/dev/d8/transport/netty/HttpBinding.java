@@ -73,6 +73,7 @@ final class HttpBinding implements Transport.Binding {
             throw new ConfigurationException(
                     "cannot bind " + requested + ": " + explain(requested, bound.cause()), bound.cause());
         }
+        bound.channel().pipeline().addLast(new AcceptTrouble());
         return bound.channel();
     }
 

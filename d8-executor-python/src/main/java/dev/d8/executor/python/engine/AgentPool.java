@@ -211,8 +211,17 @@ final class AgentPool implements AutoCloseable {
             channel.close();
         } catch (IOException e) {
             LOG.warn("{}: a supervisor cannot be taken on: {}", name, e.getMessage());
+            close(channel);
         } finally {
             lock.unlock();
+        }
+    }
+
+    private static void close(SocketChannel channel) {
+        try {
+            channel.close();
+        } catch (IOException e) {
+            LOG.debug("closing the way to a supervisor", e);
         }
     }
 

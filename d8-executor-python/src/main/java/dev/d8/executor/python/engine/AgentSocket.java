@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.ClosedSelectorException;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
@@ -37,11 +38,17 @@ final class AgentSocket implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofSeconds(2);
     private static final int MOST_UNKNOWN = 64;
 
+    /** How long nobody is let in after that has failed: for want of descriptors, which come back. */
+    private static final Duration PAUSE = Duration.ofSeconds(1);
+
     private final Path folder;
     private final ServerSocketChannel server;
     private final Selector selector;
+    private final SelectionKey accepting;
     private final BiConsumer<byte[], SocketChannel> newcomers;
     private final TimeSource time;
+    private boolean troubled;
+    private long lastTrouble;
 
     /**
      * Binds the socket and starts the thread that listens to it.
@@ -58,7 +65,7 @@ final class AgentSocket implements AutoCloseable {
         server.bind(UnixDomainSocketAddress.of(path()));
         server.configureBlocking(false);
         selector = Selector.open();
-        server.register(selector, SelectionKey.OP_ACCEPT);
+        accepting = server.register(selector, SelectionKey.OP_ACCEPT);
         Thread thread = new Thread(this::listen, "d8-" + name + "-agents");
         thread.setDaemon(true);
         thread.start();
@@ -116,7 +123,10 @@ final class AgentSocket implements AutoCloseable {
     private void listen() {
         try {
             while (selector.isOpen()) {
-                selector.select(PATIENCE.toMillis());
+                selector.select(troubled ? PAUSE.toMillis() : PATIENCE.toMillis());
+                if (troubled && time.since(lastTrouble).compareTo(PAUSE) >= 0) {
+                    accepting.interestOps(SelectionKey.OP_ACCEPT);
+                }
                 List<SelectionKey> introduced = new ArrayList<>();
                 for (SelectionKey key : selector.selectedKeys()) {
                     if (key.isAcceptable()) {
@@ -141,10 +151,24 @@ final class AgentSocket implements AutoCloseable {
     }
 
     private void accept() throws IOException {
-        SocketChannel channel = server.accept();
+        SocketChannel channel;
+        try {
+            channel = server.accept();
+        } catch (ClosedChannelException e) {
+            throw e;
+        } catch (IOException e) {
+            if (!troubled) {
+                LOG.warn("the agents' socket lets nobody in for now, so tasks start more slowly: {}", e.getMessage());
+            }
+            troubled = true;
+            lastTrouble = time.nanoTime();
+            accepting.interestOps(0); // Who knocks still waits, and would have it tried again at once.
+            return;
+        }
         if (channel == null) {
             return;
         }
+        troubled = false;
         if (selector.keys().size() > MOST_UNKNOWN) {
             channel.close();
             return;
