@@ -2,6 +2,7 @@ package dev.d8.internal;
 
 import dev.d8.InvalidTaskException;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
@@ -20,6 +21,9 @@ import tools.jackson.databind.type.LogicalType;
 public final class Json {
 
     private static final TypeReference<Map<String, @Nullable Object>> MAP = new TypeReference<>() {};
+
+    /** Where Jackson's messages come to the Java types. */
+    private static final Pattern JAVA_TYPES = Pattern.compile(" of type `| \\(bound as `");
 
     static final JsonMapper MAPPER = JsonMapper.builder()
             .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
@@ -93,11 +97,7 @@ public final class Json {
     /** What is wrong and where, without the Java types and the source that Jackson's own message quotes. */
     private static String describe(JacksonException e) {
         String message = e.getOriginalMessage();
-        int types = message.indexOf(" of type `");
-        String what = (types < 0 ? message : message.substring(0, types))
-                .lines()
-                .findFirst()
-                .orElse("unreadable");
+        String what = JAVA_TYPES.split(message, 2)[0].lines().findFirst().orElse("unreadable");
         if (e instanceof DatabindException && !e.getPath().isEmpty()) {
             StringBuilder path = new StringBuilder();
             for (JacksonException.Reference step : e.getPath()) {

@@ -158,7 +158,14 @@ class JsonWireFormatTest {
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
-            value = {"{", "{'command': 'x'} y", "{'command': 'x', 'command': 'y'}", "{'command': NaN}", "''"})
+            value = {
+                "{",
+                "{'command': 'x'} y",
+                "{'command': 'x'} 2",
+                "{'command': 'x', 'command': 'y'}",
+                "{'command': NaN}",
+                "''"
+            })
     void what_is_not_json_is_said_to_be_so(String json) {
         assertThatThrownBy(() -> WIRE.decodeInvocation(bytes(json.replace('\'', '"'))))
                 .isInstanceOf(InvalidTaskException.class)

@@ -213,8 +213,9 @@ public final class AgentConversation {
     }
 
     private Termination termination(Map<String, String> fields, Usage usage) {
-        Integer exit = fields.containsKey("exit") ? Integer.valueOf((int) number(fields, "exit")) : null;
         Integer signal = fields.containsKey("signal") ? Integer.valueOf((int) number(fields, "signal")) : null;
+        Integer exit =
+                signal == null && fields.containsKey("exit") ? Integer.valueOf((int) number(fields, "exit")) : null;
         String why = fields.getOrDefault("why", "");
         if (why.equals("timeout")) {
             return new Termination(Status.TIMEOUT, exit, signal);
