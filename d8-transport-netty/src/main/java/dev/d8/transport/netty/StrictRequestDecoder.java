@@ -110,8 +110,10 @@ final class StrictRequestDecoder extends HttpRequestDecoder {
         for (int i = 0; i < out.size(); i++) {
             Refusal refusal = check(out.get(i));
             if (refusal != null) {
-                out.forEach(ReferenceCountUtil::release);
-                out.clear();
+                // What came before it stands: it may be refused for a reason of its own, wherever the bytes were cut.
+                while (out.size() > i) {
+                    ReferenceCountUtil.release(out.remove(out.size() - 1));
+                }
                 refuse(in, out, refusal);
                 return;
             }
