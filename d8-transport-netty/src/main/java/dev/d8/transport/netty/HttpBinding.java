@@ -15,6 +15,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
@@ -128,7 +129,7 @@ final class HttpBinding implements Transport.Binding {
     public CompletableFuture<Void> closeAsync() {
         if (closing.compareAndSet(false, true)) {
             listener.close().addListener(done -> {
-                connections.values().forEach(ServerConnection::closeWhenAnswered);
+                connections.values().forEach(HttpBinding::closeWhenAnswered);
                 // NIO gives the port up only when it selects next: until then the system would let callers in, and
                 // reset them. What is scheduled on the loop runs after that.
                 listener.eventLoop()
@@ -142,6 +143,14 @@ final class HttpBinding implements Transport.Binding {
             });
         }
         return closed.copy();
+    }
+
+    private static void closeWhenAnswered(ServerConnection connection) {
+        try {
+            connection.closeWhenAnswered();
+        } catch (RejectedExecutionException e) {
+            // The transport has closed meanwhile: its event loop has ended, and it with that.
+        }
     }
 
     /** Returns what completes when the last connection has ended. */
