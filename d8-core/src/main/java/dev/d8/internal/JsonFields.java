@@ -91,8 +91,14 @@ final class JsonFields {
     }
 
     Optional<Integer> integer(String name) {
-        OptionalLong number = number(name);
-        return number.isEmpty() ? Optional.empty() : Optional.of((int) number.getAsLong());
+        JsonNode node = get(name);
+        if (node == null) {
+            return Optional.empty();
+        }
+        if (!node.isIntegralNumber() || !node.canConvertToInt()) {
+            throw wrongType(path + name, node, "a whole number below 2^31");
+        }
+        return Optional.of(node.intValue());
     }
 
     /** Reads seconds, whole or not; the range is the reader's to check. */

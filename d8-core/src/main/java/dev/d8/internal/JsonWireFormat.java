@@ -336,7 +336,7 @@ public final class JsonWireFormat implements WireFormat {
                         .map(info -> new ExecutorInfo(
                                 info.flag("warm", false), info.list("isolation"), info.text("python"))),
                 rejected,
-                (int) json.number("leftover_processes_killed").orElse(0));
+                json.integer("leftover_processes_killed").orElse(0));
     }
 
     @Override
@@ -406,8 +406,8 @@ public final class JsonWireFormat implements WireFormat {
 
     private static Slots slots(JsonFields json) {
         try {
-            return new Slots((int) json.number("total").orElse(0), (int)
-                    json.number("free").orElse(0));
+            return new Slots(
+                    json.integer("total").orElse(0), json.integer("free").orElse(0));
         } catch (IllegalArgumentException e) {
             throw new InvalidTaskException("slots", String.valueOf(e.getMessage()));
         }

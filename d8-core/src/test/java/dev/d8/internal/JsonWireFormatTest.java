@@ -181,6 +181,19 @@ class JsonWireFormatTest {
     }
 
     @Test
+    void a_count_that_is_too_large_is_refused_and_not_cut_to_size() {
+        Invocation sent = Invocation.python("x").build();
+        for (String field : List.of("exit_code", "signal", "leftover_processes_killed")) {
+            assertThatThrownBy(() -> WIRE.decodeResult(bytes("{\"success\":false,\"" + field + "\":4294967296}"), sent))
+                    .isInstanceOf(InvalidTaskException.class)
+                    .hasMessage(field + ": 4294967296 (expected: a whole number below 2^31)");
+        }
+        assertThatThrownBy(() -> WIRE.decodeHealth(bytes("{\"slots\":{\"total\":4294967297,\"free\":1}}")))
+                .isInstanceOf(InvalidTaskException.class)
+                .hasMessage("slots.total: 4294967297 (expected: a whole number below 2^31)");
+    }
+
+    @Test
     void a_number_that_no_double_can_hold_is_out_of_range_like_any_other() {
         String huge = "1" + "0".repeat(400);
         assertThatThrownBy(() -> WIRE.decodeInvocation(bytes("{\"command\":\"x\",\"timeout\":" + huge + "}")))
