@@ -6,6 +6,7 @@ import dev.d8.spi.SlaveClient;
 import dev.d8.spi.SlaveService;
 import dev.d8.spi.Transport;
 import io.netty.util.concurrent.EventExecutor;
+import io.netty.util.concurrent.Ticker;
 import java.net.URI;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -38,7 +39,7 @@ final class NettyTransport implements Transport {
         HttpAddress address = HttpAddress.ofBinding(bind);
         HttpBinding binding = HttpBinding.open(
                 settings,
-                new Routes(service, security, settings),
+                new Routes(service, security, settings, new Guesses(Ticker.systemTicker())),
                 io,
                 TlsContext.ofServer(settings.tls(), address),
                 address);

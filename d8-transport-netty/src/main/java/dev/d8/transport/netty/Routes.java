@@ -22,6 +22,7 @@ import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.BiFunction;
@@ -80,6 +81,7 @@ final class Routes {
     private final ServerSecurity security;
     private final WireFormat wire = WireFormat.json();
     private final HttpSettings settings;
+    private final Guesses guesses;
     private final Answer tooLarge;
     private final Answer tooLargePacked;
     private volatile @Nullable Encoded<Health> health;
@@ -88,10 +90,11 @@ final class Routes {
     /** The answer made last, which is good for as long as nothing has changed. */
     private record Encoded<T>(T value, Answer answer) {}
 
-    Routes(SlaveService service, ServerSecurity security, HttpSettings settings) {
+    Routes(SlaveService service, ServerSecurity security, HttpSettings settings, Guesses guesses) {
         this.service = service;
         this.calls = new TaskCalls(service);
         this.security = security;
+        this.guesses = guesses;
         this.tooLarge = Answer.error(
                 HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE, "the body has more than " + settings.maxBody() + " bytes");
         this.tooLargePacked = Answer.error(
@@ -185,7 +188,8 @@ final class Routes {
         Optional<Grant> grant = bearer(headers).flatMap(security::find);
         if (grant.isEmpty()) {
             service.turnedAway(peer.unknown(), "unauthorized");
-            return UNAUTHORIZED;
+            Duration wait = guesses.wrong(peer.address());
+            return wait.isZero() ? UNAUTHORIZED : new Late(UNAUTHORIZED, wait);
         }
         Caller caller = peer.with(grant.get());
         if (!grant.get().scope().covers(needed)) {

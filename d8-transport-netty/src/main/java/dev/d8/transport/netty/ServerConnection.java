@@ -43,6 +43,8 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
         HEAD,
         /** The body of a task is on its way. */
         BODY,
+        /** An answer waits for its time. */
+        LATE,
         /** A task runs. */
         RUNNING,
         /** The last answer has been written. */
@@ -76,6 +78,7 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
     private @Nullable Peer peer;
     private TaskCalls.@Nullable Call call;
     private @Nullable CompletableFuture<Answer> coming;
+    private @Nullable Answer late;
 
     ServerConnection(HttpBinding binding, StrictRequestDecoder decoder, boolean admitted) {
         this.binding = binding;
@@ -104,7 +107,9 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
 
     @Override
     public void channelRead(ChannelHandlerContext ctx, Object message) throws Exception {
-        if (message instanceof HttpRequest request) {
+        if (phase == Phase.LATE) {
+            ReferenceCountUtil.release(message);
+        } else if (message instanceof HttpRequest request) {
             head(ctx, request);
         } else if (message instanceof HttpContent content) {
             try {
@@ -146,6 +151,10 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
             answer(ctx, answer);
             return;
         }
+        if (decision instanceof Late waits) {
+            keepWaiting(ctx, waits);
+            return;
+        }
         call = (TaskCalls.Call) decision;
         packed = Routes.isPacked(request.headers());
         bodyLimit = routes.limit(request.headers());
@@ -155,6 +164,16 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
         deadline().in(settings.bodyTimeout());
         if (bodyToCome && request.headers().contains(HttpHeaderNames.EXPECT) && !http10) {
             ctx.writeAndFlush(Routes.CONTINUE.duplicate(), ctx.voidPromise());
+        }
+    }
+
+    /** Answers later, and does nothing else until then. A body stays with the peer; without one its going away is noticed. */
+    private void keepWaiting(ChannelHandlerContext ctx, Late waits) {
+        phase = Phase.LATE;
+        late = waits.answer();
+        deadline().in(waits.delay());
+        if (bodyToCome) {
+            ctx.channel().config().setAutoRead(false);
         }
     }
 
@@ -302,6 +321,8 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
                 phase = Phase.CLOSING;
                 // Behind an answer that the peer has not taken yet.
                 ctx.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(ChannelFutureListener.CLOSE);
+            } else if (phase == Phase.LATE) {
+                timedOut(ctx); // A stop waits for nobody who guesses.
             }
         });
     }
@@ -342,6 +363,7 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
                 }
             }
             case BODY -> refuse(ctx, Routes.BODY_TIMED_OUT);
+            case LATE -> answer(ctx, Objects.requireNonNull(late));
             case IDLE, CLOSING -> {
                 long unsent = ctx.channel().bytesBeforeWritable();
                 if (unsent > 0 && unsent != unsentAtLastLook) {
