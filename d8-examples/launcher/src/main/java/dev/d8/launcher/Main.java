@@ -32,7 +32,8 @@ import picocli.CommandLine.Spec;
         },
         footer = {
             "",
-            "The token comes from SLAVE_TOKEN (environment), else from .env, else from --token-file.",
+            "The token comes from SLAVE_TOKEN (environment), else from .env, else from --token-file. Beside it a slave",
+            "accepts SLAVE_TOKEN_PREVIOUS, and SLAVE_READ_TOKEN for what only looks.",
             "Exit codes: 0 done, 1 the task failed, 2 usage, 3 it could not be run."
         })
 public final class Main implements Runnable {

@@ -8,8 +8,10 @@ import dev.d8.spi.Options;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.PrintWriter;
+import java.net.InetAddress;
 import java.net.URI;
 import java.net.URISyntaxException;
+import java.net.UnknownHostException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
@@ -190,7 +192,7 @@ final class SlaveCommand implements Callable<Integer> {
         SlaveServer.Builder builder = SlaveServer.builder()
                 .bind(bind(all.containsKey("http.tls_cert") ? "https" : "http"))
                 .insecureHttp(insecureHttp)
-                .token(token.token())
+                .grants(token.grants(beyondLoopback()))
                 .executors(executors)
                 .options(Options.of(all))
                 .endAbandoned(abandoned == Abandoned.end)
@@ -221,6 +223,14 @@ final class SlaveCommand implements Callable<Integer> {
             for (String executor : List.of("python.hide", "venv.hide")) {
                 all.merge(executor, secrets, (own, more) -> own + "," + more);
             }
+        }
+    }
+
+    private boolean beyondLoopback() {
+        try {
+            return !InetAddress.getByName(host).isLoopbackAddress();
+        } catch (UnknownHostException e) {
+            return true; // It will not start, and says why.
         }
     }
 

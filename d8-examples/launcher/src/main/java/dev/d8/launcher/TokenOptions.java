@@ -1,23 +1,32 @@
 package dev.d8.launcher;
 
 import dev.d8.ConfigurationException;
+import dev.d8.Grant;
+import dev.d8.Scope;
 import dev.d8.Token;
 import io.github.cdimascio.dotenv.Dotenv;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermission;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
-import java.util.Optional;
-import java.util.Set;
+import java.util.Map;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/** Where the token comes from: {@code SLAVE_TOKEN}, else {@code .env}, else a file; never the command line. */
+/**
+ * Where the tokens come from: {@code SLAVE_TOKEN} in the environment, else in {@code .env}, else a file; never the command
+ * line. Beside it there may be the variables of a token that is still good and of one that may only read.
+ */
 final class TokenOptions {
 
-    private static final String NAME = "SLAVE_TOKEN";
+    private static final String TOKEN = "SLAVE_TOKEN";
+    private static final String PREVIOUS = "SLAVE_TOKEN_PREVIOUS";
+    private static final String READ = "SLAVE_READ_TOKEN";
+    private static final List<String> NAMES = List.of(TOKEN, PREVIOUS, READ);
 
     @Option(
             names = "--env-file",
@@ -28,24 +37,67 @@ final class TokenOptions {
     @Option(
             names = "--token-file",
             paramLabel = "FILE",
-            description = "read the token from this file, which others must not be able to read")
+            description = {
+                "read tokens from this file, which others must not be able to read;",
+                "a line for each: TOKEN [execute|read] [NAME]; a master shows the first"
+            })
     private @Nullable Path tokenFile;
 
+    private final Map<String, String> environment;
+
+    TokenOptions() {
+        this(System.getenv());
+    }
+
+    TokenOptions(Map<String, String> environment) {
+        this.environment = environment;
+    }
+
     /**
-     * Returns the token, or the well-known development token where none is set.
+     * Returns the token that a master shows, or the well-known development token where none is set.
      *
      * @throws ConfigurationException if a file that was named is missing or may be read by others
      */
     Token token() {
-        return fromLauncher()
-                .or(() -> Optional.ofNullable(System.getenv(NAME)).filter(value -> !value.isEmpty()))
-                .or(this::fromEnvFile)
-                .or(this::fromTokenFile)
-                .map(Token::of)
-                .orElse(Token.DEVELOPMENT);
+        return grants(false).get().get(0).token();
     }
 
-    /** Returns the files that may hold it, as far as there are such. */
+    /**
+     * Returns whom a slave lets in; a file is read again when it changes.
+     *
+     * @param strongOnly whether weak tokens in a file are refused, since other machines can reach the slave
+     * @throws ConfigurationException if a token or a file cannot be used
+     */
+    Supplier<List<Grant>> grants(boolean strongOnly) {
+        Map<String, String> set = variables();
+        List<Grant> beside = new ArrayList<>();
+        add(beside, set, PREVIOUS, "previous", Scope.EXECUTE);
+        add(beside, set, READ, "read", Scope.READ);
+        if (tokenFile != null && !set.containsKey(TOKEN)) {
+            return new TokenFile(tokenFile, strongOnly, beside);
+        }
+        List<Grant> all = new ArrayList<>();
+        add(all, set, TOKEN, Grant.UNNAMED, Scope.EXECUTE);
+        if (all.isEmpty()) {
+            all.add(Grant.everything(Token.DEVELOPMENT));
+        }
+        all.addAll(beside);
+        TokenFile.rejectTwice(all);
+        return () -> all;
+    }
+
+    private static void add(List<Grant> to, Map<String, String> set, String variable, String name, Scope scope) {
+        String value = set.get(variable);
+        if (value != null) {
+            try {
+                to.add(new Grant(name, Token.of(value), scope));
+            } catch (ConfigurationException e) {
+                throw new ConfigurationException(variable + ": " + e.getMessage(), e);
+            }
+        }
+    }
+
+    /** Returns the files that may hold one, as far as there are such. */
     List<Path> files() {
         return Stream.of(envFile != null ? envFile : Path.of(".env"), tokenFile)
                 .filter(file -> file != null && Files.exists(file))
@@ -53,69 +105,75 @@ final class TokenOptions {
                 .toList();
     }
 
-    /** The script hands the token over on a file descriptor: the environment of a process is readable in /proc. */
-    private static Optional<String> fromLauncher() {
-        String descriptor = System.getProperty("d8.token.fd");
-        if (descriptor == null) {
-            return Optional.empty();
+    private Map<String, String> variables() {
+        Map<String, String> set = new HashMap<>();
+        NAMES.forEach(name -> put(set, name, environment.get(name)));
+        set.putAll(fromLauncher());
+        if (!set.containsKey(TOKEN)) {
+            fromEnvFile().forEach(set::putIfAbsent);
         }
-        try {
-            return Optional.of(
-                            Files.readString(Path.of("/dev/fd/" + descriptor)).strip())
-                    .filter(value -> !value.isEmpty());
-        } catch (IOException e) {
-            throw new ConfigurationException("SLAVE_TOKEN: the launcher script handed over no token: " + e, e);
+        return set;
+    }
+
+    private static void put(Map<String, String> set, String name, @Nullable String value) {
+        if (value != null && !value.isEmpty()) {
+            set.put(name, value);
         }
     }
 
-    private Optional<String> fromEnvFile() {
+    /** The script hands them over on a file descriptor: the environment of a process is readable in /proc. */
+    private static Map<String, String> fromLauncher() {
+        Map<String, String> set = new HashMap<>();
+        String descriptor = System.getProperty("d8.token.fd");
+        if (descriptor != null) {
+            try {
+                for (String line : Files.readAllLines(Path.of("/dev/fd/" + descriptor))) {
+                    int end = line.indexOf('=');
+                    if (end < 0 || !NAMES.contains(line.substring(0, end))) {
+                        throw new ConfigurationException(
+                                "SLAVE_TOKEN: has a line break (expected: visible ASCII characters only)");
+                    }
+                    put(set, line.substring(0, end), line.substring(end + 1));
+                }
+            } catch (IOException e) {
+                throw new ConfigurationException("SLAVE_TOKEN: the launcher script handed over no token: " + e, e);
+            }
+        }
+        return set;
+    }
+
+    private Map<String, String> fromEnvFile() {
         Path file = envFile != null ? envFile : Path.of(".env");
         if (!Files.isRegularFile(file)) {
             if (envFile != null) {
                 throw new ConfigurationException("--env-file: " + file + " does not exist");
             }
-            return Optional.empty();
+            return Map.of();
         }
-        Optional<String> found = Optional.ofNullable(Dotenv.configure()
-                        .directory(String.valueOf(file.toAbsolutePath().getParent()))
-                        .filename(String.valueOf(file.getFileName()))
-                        .ignoreIfMalformed() // Lines that are not ours may be as they like,
-                        .load()
-                        .get(NAME))
-                .filter(value -> !value.isEmpty());
-        if (found.isEmpty() && mentionsToken(file)) { // but a token that cannot be read must not pass for none.
-            throw new ConfigurationException(
-                    file + ": its " + NAME + " cannot be read (expected: a line SLAVE_TOKEN=...)");
+        Map<String, String> set = new HashMap<>();
+        Dotenv.configure()
+                .directory(String.valueOf(file.toAbsolutePath().getParent()))
+                .filename(String.valueOf(file.getFileName()))
+                .ignoreIfMalformed() // Lines that are not ours may be as they like,
+                .load()
+                .entries(Dotenv.Filter.DECLARED_IN_ENV_FILE)
+                .forEach(entry -> put(set, entry.getKey(), entry.getValue()));
+        for (String name : NAMES) {
+            if (!set.containsKey(name)
+                    && mentions(file, name)) { // but a token that cannot be read must not pass for none.
+                throw new ConfigurationException(
+                        file + ": its " + name + " cannot be read (expected: a line " + name + "=...)");
+            }
         }
-        return found;
+        return set;
     }
 
-    private static boolean mentionsToken(Path file) {
+    private static boolean mentions(Path file, String name) {
         try {
             return Files.readAllLines(file).stream()
-                    .anyMatch(line -> line.matches("\\s*(export\\s+)?" + NAME + "\\b.*"));
+                    .anyMatch(line -> line.matches("\\s*(export\\s+)?" + name + "\\b.*"));
         } catch (IOException e) {
             throw new ConfigurationException("--env-file: " + file + " cannot be read: " + e, e);
-        }
-    }
-
-    private Optional<String> fromTokenFile() {
-        if (tokenFile == null) {
-            return Optional.empty();
-        }
-        try {
-            Set<PosixFilePermission> permissions = Files.getPosixFilePermissions(tokenFile);
-            if (permissions.contains(PosixFilePermission.GROUP_READ)
-                    || permissions.contains(PosixFilePermission.OTHERS_READ)) {
-                throw new ConfigurationException(
-                        "--token-file: others can read " + tokenFile + "; run: chmod 600 " + tokenFile);
-            }
-            return Optional.of(Files.readString(tokenFile).strip());
-        } catch (UnsupportedOperationException e) {
-            throw new ConfigurationException(
-                    "--token-file: this file system does not tell who can read " + tokenFile, e);
-        } catch (IOException e) {
-            throw new ConfigurationException("--token-file: " + tokenFile + " cannot be read: " + e, e);
         }
     }
 }

@@ -72,7 +72,7 @@ final class Cli {
     }
 
     /** The launcher's class path, without the executor plugin, which is there for its jar only. */
-    private static String classPath() {
+    static String classPath() {
         return Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
                 .filter(entry -> !entry.contains("shell-executor"))
                 .collect(Collectors.joining(File.pathSeparator));

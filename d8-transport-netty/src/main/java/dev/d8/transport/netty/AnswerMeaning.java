@@ -65,6 +65,9 @@ final class AnswerMeaning {
             return new UnauthorizedException(
                     "the slave at " + slave + " does not accept this token; check SLAVE_TOKEN on both sides");
         }
+        if (status == 403) {
+            return new UnauthorizedException("the slave at " + slave + " does not allow this: " + message);
+        }
         if (kind == Exchange.Kind.TASK && (status == 400 || status == 413 || status == 414 || status == 431)) {
             return new InvalidTaskException(message);
         }

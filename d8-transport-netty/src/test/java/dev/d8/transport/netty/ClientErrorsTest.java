@@ -165,7 +165,7 @@ class ClientErrorsTest {
         "307, ProtocolException, ProtocolException",
         "400, InvalidTaskException, ProtocolException",
         "401, UnauthorizedException, UnauthorizedException",
-        "403, ProtocolException, ProtocolException",
+        "403, UnauthorizedException, UnauthorizedException",
         "404, ProtocolException, ProtocolException",
         "405, ProtocolException, ProtocolException",
         "408, SlaveUnreachableException, SlaveUnreachableException",
@@ -194,7 +194,9 @@ class ClientErrorsTest {
             if (task instanceof InvalidTaskException || task instanceof NoExecutorException) {
                 assertThat(task).hasMessage("says why");
             } else if (task instanceof UnauthorizedException) {
-                assertThat(task).hasMessageContaining(slave.uri().toString()).hasMessageContaining("SLAVE_TOKEN");
+                assertThat(task)
+                        .hasMessageContaining(slave.uri().toString())
+                        .hasMessageContaining(status == 401 ? "SLAVE_TOKEN" : "does not allow this: says why");
             } else {
                 assertThat(task)
                         .hasMessageContaining(slave.uri().toString())
