@@ -6,6 +6,7 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.json.JsonWriteFeature;
 import tools.jackson.core.type.TypeReference;
 import tools.jackson.databind.DatabindException;
 import tools.jackson.databind.DeserializationFeature;
@@ -83,6 +84,14 @@ public final class Json {
         } catch (JacksonException e) {
             throw new InvalidTaskException("not valid JSON: " + describe(e));
         }
+    }
+
+    /** Writes one line of ASCII, whatever is in the texts. */
+    public static String line(Map<String, ?> fields) {
+        return MAPPER.writer()
+                .with(JsonWriteFeature.ESCAPE_NON_ASCII)
+                .writeValueAsString(fields)
+                .replace("\u007f", "\\u007f"); // DEL is ASCII, too.
     }
 
     static byte[] write(Object value) {

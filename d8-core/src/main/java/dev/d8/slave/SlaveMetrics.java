@@ -65,21 +65,25 @@ final class SlaveMetrics {
         run.record(timing.run());
     }
 
+    /** Returns the word for why a task was turned away. */
+    static String reason(D8Exception why) {
+        if (why instanceof SlaveRefusedException refused) {
+            return refused.reason().name().toLowerCase(Locale.ROOT);
+        }
+        if (why instanceof NoExecutorException) {
+            return "no_executor";
+        }
+        if (why instanceof InvalidTaskException) {
+            return "invalid";
+        }
+        return why instanceof TaskIdTakenException ? "id_taken" : "other";
+    }
+
     /** Counts a task that was turned away. */
     void refused(D8Exception why) {
-        String reason;
-        if (why instanceof SlaveRefusedException refused) {
-            reason = refused.reason().name().toLowerCase(Locale.ROOT);
-        } else if (why instanceof NoExecutorException) {
-            reason = "no_executor";
-        } else if (why instanceof InvalidTaskException) {
-            reason = "invalid";
-        } else {
-            reason = why instanceof TaskIdTakenException ? "id_taken" : "other";
-        }
         Counter.builder("d8.tasks.refused")
                 .description("Tasks that were turned away before they started, by the reason")
-                .tag("reason", reason)
+                .tag("reason", reason(why))
                 .register(registry)
                 .increment();
     }

@@ -27,6 +27,7 @@ import java.net.URI;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -42,6 +43,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -73,6 +75,8 @@ public final class SlaveServer implements AutoCloseable {
     private final Transport.Binding binding;
     private final TimeSource time;
     private final VersionInfo version;
+    private final AuditLog audit;
+    private final String bootId = UUID.randomUUID().toString();
     private final Duration probeInterval;
     private final ExecutorService probes = Executors.newCachedThreadPool(task -> {
         Thread thread = new Thread(task, "d8-probe");
@@ -111,9 +115,11 @@ public final class SlaveServer implements AutoCloseable {
                     : plugins.transport(builder.bind.getScheme(), builder.options);
             version = lookup.join();
             looks.join();
+            audit = new AuditLog(builder.audit, builder.clock, time);
             runner = new TaskRunner(
                     ranking,
                     new SlaveMetrics(builder.meterRegistry),
+                    audit,
                     time,
                     version.commit(),
                     builder.maxTimeout,
@@ -123,9 +129,11 @@ public final class SlaveServer implements AutoCloseable {
             binding = transport.serve(
                     new Service(
                             runner,
-                            new TaskLedger(runner, time, builder.window),
+                            new TaskLedger(runner, audit, time, builder.window),
+                            audit,
                             ranking,
                             version,
+                            bootId,
                             builder.endAbandoned,
                             builder.metrics),
                     builder.bind,
@@ -144,6 +152,7 @@ public final class SlaveServer implements AutoCloseable {
                             + "use --tls-cert and --tls-key",
                     uri());
         }
+        audit.started(bootId, version);
         probeAfter(FIRST_PROBE);
     }
 
@@ -243,6 +252,7 @@ public final class SlaveServer implements AutoCloseable {
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
             }
+            audit.stopped(bootId);
             release();
         }
     }
@@ -260,23 +270,28 @@ public final class SlaveServer implements AutoCloseable {
     private static final class Service implements SlaveService {
         private final TaskRunner runner;
         private final TaskLedger ledger;
+        private final AuditLog audit;
         private final ExecutorRanking ranking;
         private final VersionInfo version;
+        private final String bootId;
         private final boolean endAbandoned;
         private final Optional<Supplier<String>> metrics;
-        private final String bootId = UUID.randomUUID().toString();
 
         Service(
                 TaskRunner runner,
                 TaskLedger ledger,
+                AuditLog audit,
                 ExecutorRanking ranking,
                 VersionInfo version,
+                String bootId,
                 boolean endAbandoned,
                 Optional<Supplier<String>> metrics) {
             this.runner = runner;
             this.ledger = ledger;
+            this.audit = audit;
             this.ranking = ranking;
             this.version = version;
+            this.bootId = bootId;
             this.endAbandoned = endAbandoned;
             this.metrics = metrics;
         }
@@ -313,6 +328,11 @@ public final class SlaveServer implements AutoCloseable {
         }
 
         @Override
+        public void turnedAway(Caller caller, String reason) {
+            audit.turnedAway(caller, reason);
+        }
+
+        @Override
         public Optional<String> metrics() {
             return metrics.map(Supplier::get);
         }
@@ -344,6 +364,8 @@ public final class SlaveServer implements AutoCloseable {
         private @Nullable TimeSource time;
         private MeterRegistry meterRegistry = new CompositeMeterRegistry(); // Counts nothing.
         private Optional<Supplier<String>> metrics = Optional.empty();
+        private @Nullable Consumer<String> audit;
+        private InstantSource clock = InstantSource.system();
 
         private Builder() {}
 
@@ -500,6 +522,22 @@ public final class SlaveServer implements AutoCloseable {
          */
         public Builder metrics(Supplier<String> text) {
             metrics = Optional.of(text);
+            return this;
+        }
+
+        /**
+         * Sets who is told what the slave was asked for, by whom, and what became of it: lines of JSON without line breaks,
+         * one an event. Called on the slave's own threads, event loops included, before a task starts, so it must be quick;
+         * where it fails, the task goes on. Default: nobody.
+         */
+        public Builder audit(Consumer<String> lines) {
+            audit = lines;
+            return this;
+        }
+
+        /** Sets the clock that the audit log is dated by; default: the system's. */
+        public Builder clock(InstantSource value) {
+            clock = value;
             return this;
         }
 

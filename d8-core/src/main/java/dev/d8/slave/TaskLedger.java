@@ -58,6 +58,7 @@ final class TaskLedger implements SlaveTasks {
     private static final int OVERHEAD = 1000;
 
     private final TaskRunner runner;
+    private final AuditLog audit;
     private final TimeSource time;
     private final Window window;
     private final Map<TaskId, Entry> entries = new HashMap<>();
@@ -69,8 +70,9 @@ final class TaskLedger implements SlaveTasks {
     private final Set<Entry> unfetched = new LinkedHashSet<>();
     private long bytes;
 
-    TaskLedger(TaskRunner runner, TimeSource time, Window window) {
+    TaskLedger(TaskRunner runner, AuditLog audit, TimeSource time, Window window) {
         this.runner = runner;
+        this.audit = audit;
         this.time = time;
         this.window = window;
     }
@@ -105,14 +107,18 @@ final class TaskLedger implements SlaveTasks {
                 if (known.fingerprint.length == 0) {
                     known.fingerprint = fingerprint; // Cancelled before it came; now it is known what.
                 } else if (!MessageDigest.isEqual(known.fingerprint, fingerprint)) {
-                    throw new TaskIdTakenException(id);
+                    throw refused(caller, id, new TaskIdTakenException(id));
                 }
                 return new Handle(known, true);
             }
             if (forgotten.contains(id)) {
                 return new Forgotten(id);
             }
-            makeRoom();
+            try {
+                makeRoom();
+            } catch (SlaveRefusedException e) {
+                throw refused(caller, id, e);
+            }
             entry = new Entry(id, time);
             entry.fingerprint = fingerprint;
             entry.run = runner.start(caller, invocation, entry.events);
@@ -124,6 +130,11 @@ final class TaskLedger implements SlaveTasks {
             throw refusal(entry.result);
         }
         return new Handle(entry, false);
+    }
+
+    private D8Exception refused(Caller caller, TaskId id, D8Exception why) {
+        runner.refused(caller, id, why);
+        return why;
     }
 
     private static RuntimeException refusal(CompletableFuture<TaskResult> result) {
@@ -182,6 +193,12 @@ final class TaskLedger implements SlaveTasks {
 
     @Override
     public boolean cancel(Caller caller, TaskId id) {
+        boolean ended = end(id);
+        audit.cancel(caller, id, ended);
+        return ended;
+    }
+
+    private boolean end(TaskId id) {
         TaskRunner.Run run;
         synchronized (this) {
             Entry entry = entries.get(id);

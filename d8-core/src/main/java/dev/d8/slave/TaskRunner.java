@@ -9,6 +9,7 @@ import dev.d8.Output;
 import dev.d8.SlaveRefusedException;
 import dev.d8.SlaveRefusedException.Reason;
 import dev.d8.Slots;
+import dev.d8.TaskId;
 import dev.d8.TaskResult;
 import dev.d8.Termination;
 import dev.d8.Termination.Status;
@@ -54,6 +55,7 @@ final class TaskRunner {
 
     private final ExecutorRanking ranking;
     private final SlaveMetrics metrics;
+    private final AuditLog audit;
     private final TimeSource time;
     private final String commit;
     private final Duration maxTimeout;
@@ -73,6 +75,7 @@ final class TaskRunner {
     TaskRunner(
             ExecutorRanking ranking,
             SlaveMetrics metrics,
+            AuditLog audit,
             TimeSource time,
             String commit,
             Duration maxTimeout,
@@ -81,6 +84,7 @@ final class TaskRunner {
             int queueCapacity) {
         this.ranking = ranking;
         this.metrics = metrics;
+        this.audit = audit;
         this.time = time;
         this.commit = commit;
         this.maxTimeout = maxTimeout;
@@ -127,8 +131,9 @@ final class TaskRunner {
             if (run.result.isCancelled()) {
                 run.cancel();
             }
-            count(result, error);
+            count(run, result, error);
         });
+        audit.accepted(caller, invocation);
         try {
             queue.add(caller, run);
             pool.execute(this::runNext);
@@ -147,16 +152,25 @@ final class TaskRunner {
     }
 
     private Run refused(Run run, D8Exception why) {
-        metrics.refused(why);
+        refused(run.caller, run.invocation.taskId(), why);
         run.result.completeExceptionally(why);
         return run;
     }
 
-    private void count(@Nullable TaskResult result, @Nullable Throwable error) {
+    /** Notes that a task is turned away. */
+    void refused(Caller caller, TaskId id, D8Exception why) {
+        metrics.refused(why);
+        audit.refused(caller, id, why);
+    }
+
+    private void count(Run run, @Nullable TaskResult result, @Nullable Throwable error) {
         if (result != null) {
             metrics.over(result);
-        } else if (error instanceof D8Exception refused) {
-            metrics.refused(refused);
+            audit.finished(result);
+        } else if (error instanceof D8Exception why) {
+            refused(run.caller, run.invocation.taskId(), why);
+        } else if (error != null) {
+            audit.finished(run.invocation.taskId(), error);
         }
     }
 

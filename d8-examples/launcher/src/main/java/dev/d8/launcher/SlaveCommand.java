@@ -12,11 +12,13 @@ import java.net.InetAddress;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.net.UnknownHostException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.stream.Collectors;
@@ -119,6 +121,12 @@ final class SlaveCommand implements Callable<Integer> {
             description = "how long a slave that is told to stop lets its tasks finish (default: ${DEFAULT-VALUE})")
     private double drain = 20;
 
+    @Option(
+            names = "--audit-log",
+            paramLabel = "FILE",
+            description = "write who asked for what, and what became of it, to the end of this file (default: nowhere)")
+    private @Nullable Path auditLog;
+
     /** What becomes of a task whose caller is gone; spelled as people type it. */
     enum Abandoned {
         end,
@@ -187,7 +195,8 @@ final class SlaveCommand implements Callable<Integer> {
         MasterOptions.put(all, "http.tls_cert", tlsCert);
         MasterOptions.put(all, "http.tls_key", tlsKey);
         MasterOptions.put(all, "http.tls_client_ca", tlsClientCa);
-        hideSecrets(all);
+        Optional<AuditFile> audit = Optional.ofNullable(auditLog).map(file -> new AuditFile(file, AuditFile.FULL));
+        hideSecrets(all); // The file is there now.
         PrometheusMeterRegistry meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
         SlaveServer.Builder builder = SlaveServer.builder()
                 .bind(bind(all.containsKey("http.tls_cert") ? "https" : "http"))
@@ -199,6 +208,7 @@ final class SlaveCommand implements Callable<Integer> {
                 .meterRegistry(meters)
                 .metrics(meters::scrape)
                 .version(MasterOptions.version(commit, repo));
+        audit.ifPresent(builder::audit);
         if (plugins != null) {
             builder.plugins(plugins);
         }
@@ -211,12 +221,15 @@ final class SlaveCommand implements Callable<Integer> {
         return builder.start();
     }
 
-    /** The key and the files that the token may be in are out of a task's sight, where a task has a view of its own. */
+    /** What tasks must not read is out of their sight, where they have a view of their own. */
     private void hideSecrets(Map<String, String> all) {
+        Path key = all.containsKey("http.tls_key") ? Path.of(all.get("http.tls_key")) : null;
         String secrets = Stream.concat(
                         token.files().stream(),
-                        Stream.ofNullable(all.get("http.tls_key"))
-                                .map(key -> Path.of(key).toAbsolutePath().normalize()))
+                        Stream.of(key, auditLog)
+                                .flatMap(Stream::ofNullable)
+                                .filter(Files::isRegularFile)
+                                .map(file -> file.toAbsolutePath().normalize()))
                 .map(Path::toString)
                 .collect(Collectors.joining(","));
         if (!secrets.isEmpty()) {

@@ -78,7 +78,7 @@ class TokenProcessTest {
 
     @Test
     void the_script_hands_three_tokens_over_and_leaves_none_in_the_environment() throws Exception {
-        ProcessBuilder builder = script("slave", "--port", "0", "--executors", "python");
+        ProcessBuilder builder = script("slave", "--port", "0", "--executors", "python", "--audit-log", "audit.log");
         builder.environment()
                 .putAll(Map.of("SLAVE_TOKEN", TOKEN, "SLAVE_TOKEN_PREVIOUS", PREVIOUS, "SLAVE_READ_TOKEN", READ));
         try (Cli.Running slave = new Cli.Running(builder.start())) {
@@ -93,6 +93,15 @@ class TokenProcessTest {
             assertThat(slots(uri, READ)).isEqualTo(200);
             assertThat(slots(uri, "wrong")).isEqualTo(401);
             assertThat(slave.terminate().err()).doesNotContain(TOKEN, PREVIOUS, READ);
+            assertThat(Files.readAllLines(folder.resolve("audit.log")))
+                    .satisfiesExactly(
+                            started -> assertThat(started).contains("\"event\":\"started\"", "\"boot_id\":"),
+                            task -> assertThat(task).contains("\"event\":\"accepted\",\"caller\":\"previous\""),
+                            end -> assertThat(end).contains("\"event\":\"finished\"", "\"exit_code\":0"),
+                            no -> assertThat(no).contains("\"turned_away\",\"caller\":\"read\"", "\"forbidden\""),
+                            wrong -> assertThat(wrong).contains("\"event\":\"turned_away\"", "\"unauthorized\""),
+                            stopped -> assertThat(stopped).contains("\"event\":\"stopped\""))
+                    .noneMatch(line -> line.contains(TOKEN) || line.contains(PREVIOUS) || line.contains(READ));
         }
     }
 
@@ -109,14 +118,22 @@ class TokenProcessTest {
                 "--executors",
                 "python",
                 "--token-file",
-                file.toString()))) {
+                file.toString(),
+                "--audit-log",
+                "/dev/full"))) {
             URI uri = URI.create(slave.await("listening on "));
             assertThat(slots(uri, TOKEN)).isEqualTo(200);
             Files.writeString(file, "# since today\n" + PREVIOUS + " execute ci\n");
             assertThat(slots(uri, PREVIOUS)).isEqualTo(200);
             assertThat(slots(uri, TOKEN)).isEqualTo(401);
             assertThat(slots(uri, READ)).isEqualTo(200);
-            assertThat(slave.terminate().err()).contains("took the changed").doesNotContain(TOKEN, PREVIOUS);
+            assertThat(send(uri, "/api/execute", PREVIOUS, "{\"command\":\"print(55)\"}")
+                            .body())
+                    .contains("55");
+            assertThat(slave.terminate().err())
+                    .contains("took the changed")
+                    .containsOnlyOnce("--audit-log: /dev/full cannot be written")
+                    .doesNotContain(TOKEN, PREVIOUS);
         }
     }
 }
