@@ -65,6 +65,15 @@ final class SlaveMetrics {
         run.record(timing.run());
     }
 
+    /** Counts a call that the transport turned away before a task came into sight. */
+    void turnedAway(String reason) {
+        Counter.builder("d8.calls.turned_away")
+                .description("Calls whose token was missing, wrong or not good for them")
+                .tag("reason", reason)
+                .register(registry)
+                .increment();
+    }
+
     /** Returns the word for why a task was turned away. */
     static String reason(D8Exception why) {
         if (why instanceof SlaveRefusedException refused) {

@@ -116,9 +116,10 @@ public final class SlaveServer implements AutoCloseable {
             version = lookup.join();
             looks.join();
             audit = new AuditLog(builder.audit, builder.clock, time);
+            SlaveMetrics counts = new SlaveMetrics(builder.meterRegistry);
             runner = new TaskRunner(
                     ranking,
-                    new SlaveMetrics(builder.meterRegistry),
+                    counts,
                     audit,
                     time,
                     version.commit(),
@@ -126,11 +127,13 @@ public final class SlaveServer implements AutoCloseable {
                     builder.maxOutputBytes,
                     builder.maxConcurrent,
                     builder.queueCapacity);
+            transport.bindTo(builder.meterRegistry);
             binding = transport.serve(
                     new Service(
                             runner,
                             new TaskLedger(runner, audit, time, builder.window),
                             audit,
+                            counts,
                             ranking,
                             version,
                             bootId,
@@ -271,6 +274,7 @@ public final class SlaveServer implements AutoCloseable {
         private final TaskRunner runner;
         private final TaskLedger ledger;
         private final AuditLog audit;
+        private final SlaveMetrics counts;
         private final ExecutorRanking ranking;
         private final VersionInfo version;
         private final String bootId;
@@ -281,6 +285,7 @@ public final class SlaveServer implements AutoCloseable {
                 TaskRunner runner,
                 TaskLedger ledger,
                 AuditLog audit,
+                SlaveMetrics counts,
                 ExecutorRanking ranking,
                 VersionInfo version,
                 String bootId,
@@ -289,6 +294,7 @@ public final class SlaveServer implements AutoCloseable {
             this.runner = runner;
             this.ledger = ledger;
             this.audit = audit;
+            this.counts = counts;
             this.ranking = ranking;
             this.version = version;
             this.bootId = bootId;
@@ -329,6 +335,7 @@ public final class SlaveServer implements AutoCloseable {
 
         @Override
         public void turnedAway(Caller caller, String reason) {
+            counts.turnedAway(reason);
             audit.turnedAway(caller, reason);
         }
 

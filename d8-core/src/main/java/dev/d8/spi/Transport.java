@@ -1,11 +1,15 @@
 package dev.d8.spi;
 
 import dev.d8.ConfigurationException;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.net.URI;
 import java.util.concurrent.CompletableFuture;
 
 /** Carries a {@link SlaveService} between machines; knows nothing of executors, retries or time-outs. Thread-safe. */
 public interface Transport extends AutoCloseable {
+
+    /** Registers what it counts, before it serves; default: nothing. */
+    default void bindTo(MeterRegistry registry) {}
 
     /**
      * Offers a service at an address.

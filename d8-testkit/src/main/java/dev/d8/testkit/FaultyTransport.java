@@ -17,6 +17,7 @@ import dev.d8.spi.SlaveClient;
 import dev.d8.spi.SlaveService;
 import dev.d8.spi.TimeSource;
 import dev.d8.spi.Transport;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.net.URI;
 import java.time.Duration;
 import java.util.EnumMap;
@@ -68,6 +69,11 @@ public final class FaultyTransport implements Transport {
     /** Starts building a transport that harms the calls of {@code transport}. */
     public static Builder around(Transport transport, TimeSource time) {
         return new Builder(transport, time);
+    }
+
+    @Override
+    public void bindTo(MeterRegistry registry) {
+        transport.bindTo(registry);
     }
 
     @Override

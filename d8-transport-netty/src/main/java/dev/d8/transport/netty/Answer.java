@@ -32,12 +32,15 @@ final class Answer implements Decision {
         CLOSED
     }
 
+    private final int status;
     private final AsciiString head;
     private final byte[] body;
     private final Source.@Nullable Opening pieces;
     private final boolean messages;
 
-    private Answer(AsciiString head, byte[] body, Source.@Nullable Opening pieces, boolean messages) {
+    private Answer(
+            int status, AsciiString head, byte[] body, Source.@Nullable Opening pieces, boolean messages) {
+        this.status = status;
         this.head = head;
         this.body = body;
         this.pieces = pieces;
@@ -46,12 +49,18 @@ final class Answer implements Decision {
 
     /** Makes an answer whose body comes in pieces, with more header lines, each with its line end. */
     static Answer inPieces(String type, String headers, Source.Opening pieces) {
-        return new Answer(head(HttpResponseStatus.OK, type, headers + "Cache-Control: no-store"), NONE, pieces, false);
+        return new Answer(
+                HttpResponseStatus.OK.code(),
+                head(HttpResponseStatus.OK, type, headers + "Cache-Control: no-store"),
+                NONE,
+                pieces,
+                false);
     }
 
     /** Makes an answer that turns the connection into a WebSocket. */
     static Answer webSocket(String accept, Source.Opening messages) {
         return new Answer(
+                HttpResponseStatus.SWITCHING_PROTOCOLS.code(),
                 new AsciiString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade"
                         + "\r\nSec-WebSocket-Accept: " + accept),
                 NONE,
@@ -110,12 +119,16 @@ final class Answer implements Decision {
     }
 
     private static Answer of(HttpResponseStatus status, String type, String headers, byte[] body) {
-        return new Answer(head(status, type, headers + "Content-Length: " + body.length), body, null, false);
+        return new Answer(status.code(), head(status, type, headers + "Content-Length: " + body.length), body, null, false);
     }
 
     private static AsciiString head(HttpResponseStatus status, String type, String rest) {
         return new AsciiString("HTTP/1.1 " + status.code() + " " + status.reasonPhrase() + "\r\nContent-Type: " + type
                 + "\r\nX-Content-Type-Options: nosniff\r\n" + rest);
+    }
+
+    int status() {
+        return status;
     }
 
     /** Writes the answer into one buffer. */

@@ -25,6 +25,7 @@ final class HttpBinding implements Transport.Binding {
 
     private final HttpSettings settings;
     private final Routes routes;
+    private final HttpMeters meters;
     private final @Nullable TlsContext tls;
     private final Admission admission;
     private final Map<Channel, ServerConnection> connections = new ConcurrentHashMap<>();
@@ -35,9 +36,15 @@ final class HttpBinding implements Transport.Binding {
     private volatile boolean released;
 
     private HttpBinding(
-            HttpSettings settings, Routes routes, NettyIo io, @Nullable TlsContext tls, HttpAddress requested) {
+            HttpSettings settings,
+            Routes routes,
+            HttpMeters meters,
+            NettyIo io,
+            @Nullable TlsContext tls,
+            HttpAddress requested) {
         this.settings = settings;
         this.routes = routes;
+        this.meters = meters;
         this.tls = tls;
         this.admission = new Admission(settings);
         this.listener = listen(io, requested);
@@ -46,8 +53,13 @@ final class HttpBinding implements Transport.Binding {
 
     /** Binds an address. Blocks for as long as the operating system needs. */
     static HttpBinding open(
-            HttpSettings settings, Routes routes, NettyIo io, @Nullable TlsContext tls, HttpAddress requested) {
-        return new HttpBinding(settings, routes, io, tls, requested);
+            HttpSettings settings,
+            Routes routes,
+            HttpMeters meters,
+            NettyIo io,
+            @Nullable TlsContext tls,
+            HttpAddress requested) {
+        return new HttpBinding(settings, routes, meters, io, tls, requested);
     }
 
     private Channel listen(NettyIo io, HttpAddress requested) {
@@ -85,17 +97,29 @@ final class HttpBinding implements Transport.Binding {
             return;
         }
         Admission.Verdict verdict = admission.entered(peer.getAddress());
-        channel.closeFuture().addListener(gone -> admission.left(peer.getAddress(), verdict));
+        boolean served = verdict == Admission.Verdict.SERVED;
+        if (served) {
+            meters.connected();
+        } else {
+            meters.refused(HttpMeters.Refused.TOO_MANY_CONNECTIONS);
+        }
+        channel.closeFuture().addListener(gone -> {
+            admission.left(peer.getAddress(), verdict);
+            if (served) {
+                meters.disconnected();
+            }
+        });
         if (verdict == Admission.Verdict.DROPPED || closing.get()) {
             channel.close();
             return;
         }
+        channel.pipeline().addLast(meters.bytes());
         if (tls != null) {
             SslHandler handler = tls.newHandler(channel.alloc());
-            channel.pipeline().addLast(handler).addLast(new ServerHandshake(handler));
+            channel.pipeline().addLast(handler).addLast(new ServerHandshake(handler, meters));
         }
         StrictRequestDecoder decoder = new StrictRequestDecoder(settings);
-        ServerConnection connection = new ServerConnection(this, decoder, verdict == Admission.Verdict.SERVED);
+        ServerConnection connection = new ServerConnection(this, decoder, served);
         channel.pipeline().addLast(decoder).addLast(connection);
         connections.put(channel, connection);
         channel.closeFuture().addListener(gone -> {
@@ -113,6 +137,10 @@ final class HttpBinding implements Transport.Binding {
 
     Routes routes() {
         return routes;
+    }
+
+    HttpMeters meters() {
+        return meters;
     }
 
     /** Returns whether each connection ends with its next answer. */

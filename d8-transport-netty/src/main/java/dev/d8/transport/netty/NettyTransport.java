@@ -5,6 +5,7 @@ import dev.d8.spi.ServerSecurity;
 import dev.d8.spi.SlaveClient;
 import dev.d8.spi.SlaveService;
 import dev.d8.spi.Transport;
+import io.micrometer.core.instrument.MeterRegistry;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.Ticker;
 import java.net.URI;
@@ -22,6 +23,7 @@ final class NettyTransport implements Transport {
 
     private final HttpSettings settings;
     private final NettyIo io;
+    private final HttpMeters meters = new HttpMeters();
     private final ExecutorService threads = Executors.newCachedThreadPool(NettyIo.named("d8-http-worker-"));
     private final Set<HttpBinding> bindings = ConcurrentHashMap.newKeySet();
     private final Set<HttpSlaveClient> clients = ConcurrentHashMap.newKeySet();
@@ -34,12 +36,18 @@ final class NettyTransport implements Transport {
     }
 
     @Override
+    public void bindTo(MeterRegistry registry) {
+        meters.bindTo(registry);
+    }
+
+    @Override
     public Binding serve(SlaveService service, URI bind, ServerSecurity security) {
         requireOpen();
         HttpAddress address = HttpAddress.ofBinding(bind);
         HttpBinding binding = HttpBinding.open(
                 settings,
                 new Routes(service, security, settings, new Guesses(Ticker.systemTicker())),
+                meters,
                 io,
                 TlsContext.ofServer(settings.tls(), address),
                 address);

@@ -39,8 +39,8 @@ final class Routes {
     static final String TASKS = "/api/tasks";
     static final String TASK = TASKS + "/";
     static final String EVENTS = "/events";
-    private static final String SLOTS = "/api/slots";
-    private static final String METRICS = "/metrics";
+    static final String SLOTS = "/api/slots";
+    static final String METRICS = "/metrics";
 
     static final ByteBuf CONTINUE = Unpooled.unreleasableBuffer(
             Unpooled.copiedBuffer("HTTP/1.1 100 Continue\r\n\r\n", StandardCharsets.US_ASCII)

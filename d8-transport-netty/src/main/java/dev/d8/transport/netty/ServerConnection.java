@@ -9,6 +9,7 @@ import io.netty.handler.codec.http.HttpContent;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpRequest;
+import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.LastHttpContent;
@@ -57,6 +58,7 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
     private final HttpBinding binding;
     private final HttpSettings settings;
     private final Routes routes;
+    private final HttpMeters meters;
     private final StrictRequestDecoder decoder;
     private final boolean admitted;
 
@@ -75,6 +77,7 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
     private int bodyLimit;
     private Answer tooLarge = Routes.BODY_TIMED_OUT;
     private @Nullable ByteArrayOutputStream body;
+    private HttpMeters.Group group = HttpMeters.Group.OTHER;
     private @Nullable Peer peer;
     private TaskCalls.@Nullable Call call;
     private @Nullable CompletableFuture<Answer> coming;
@@ -84,6 +87,7 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
         this.binding = binding;
         this.settings = binding.settings();
         this.routes = binding.routes();
+        this.meters = binding.meters();
         this.decoder = decoder;
         this.admitted = admitted;
     }
@@ -119,6 +123,9 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
             }
         } else if (message instanceof Refusal refusal) {
             headOnly = false;
+            if (refusal.status().equals(HttpResponseStatus.BAD_REQUEST)) {
+                meters.refused(HttpMeters.Refused.MALFORMED);
+            }
             refuse(ctx, Answer.error(refusal.status(), refusal.why()));
         }
     }
@@ -133,6 +140,7 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
     }
 
     private void head(ChannelHandlerContext ctx, HttpRequest request) throws Exception {
+        group = HttpMeters.Group.of(request.uri());
         boolean chunked = HttpUtil.isTransferEncodingChunked(request);
         long length = chunked ? -1 : HttpUtil.getContentLength(request, 0L);
         bodyToCome = chunked || length > 0;
@@ -229,6 +237,10 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
     private void answer(ChannelHandlerContext ctx, Answer answer) {
         if (phase == Phase.CLOSING || !ctx.channel().isActive()) {
             return;
+        }
+        if (admitted) {
+            meters.answered(group, answer.status());
+            group = HttpMeters.Group.OTHER;
         }
         if (call != null && coming != null && !headOnly) {
             call.answered();

@@ -30,11 +30,13 @@ final class ServerHandshake extends ChannelInboundHandlerAdapter {
     private static final AttributeKey<Principal> CALLER = AttributeKey.valueOf(ServerHandshake.class, "caller");
 
     private final SslHandler tls;
+    private final HttpMeters meters;
     private boolean renegotiable;
     private boolean failed;
 
-    ServerHandshake(SslHandler tls) {
+    ServerHandshake(SslHandler tls, HttpMeters meters) {
         this.tls = tls;
+        this.meters = meters;
     }
 
     /** Returns the subject of the caller's certificate, if it had to show one. */
@@ -79,6 +81,7 @@ final class ServerHandshake extends ChannelInboundHandlerAdapter {
 
     private void fail(ChannelHandlerContext ctx, Throwable cause) {
         failed = true;
+        meters.refused(HttpMeters.Refused.TLS);
         if (cause instanceof NotSslRecordException) {
             // Its message has what was sent, with a token perhaps.
             log.debug("connection from {}: not TLS", ctx.channel().remoteAddress());

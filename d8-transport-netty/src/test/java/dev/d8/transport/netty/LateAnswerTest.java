@@ -35,6 +35,7 @@ class LateAnswerTest {
     private final HttpBinding binding = HttpBinding.open(
             settings,
             new Routes(new RecordingSlaveService(), new ServerSecurity(Slave.TOKEN), settings, guesses),
+            new HttpMeters(),
             io,
             null,
             HttpAddress.ofBinding(URI.create("http://127.0.0.1:0")));
