@@ -11,6 +11,7 @@ import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
+import java.util.List;
 import java.util.Locale;
 import java.util.function.IntSupplier;
 
@@ -27,6 +28,12 @@ final class SlaveMetrics {
         queue = timer("d8.task.queue", "From a task's arrival to the slot that it gets");
         start = timer("d8.task.start", "From there to its first line");
         run = timer("d8.task.run", "From there to the end of everything that it started");
+        // There from the start, so that the first of each is seen as a change.
+        for (SlaveRefusedException.Reason reason : SlaveRefusedException.Reason.values()) {
+            refusedFor(word(reason));
+        }
+        List.of("no_executor", "invalid", "id_taken").forEach(this::refusedFor);
+        List.of("unauthorized", "forbidden").forEach(this::turnedAwayFor);
     }
 
     private Timer timer(String name, String description) {
@@ -67,17 +74,20 @@ final class SlaveMetrics {
 
     /** Counts a call that the transport turned away before a task came into sight. */
     void turnedAway(String reason) {
-        Counter.builder("d8.calls.turned_away")
+        turnedAwayFor(reason).increment();
+    }
+
+    private Counter turnedAwayFor(String reason) {
+        return Counter.builder("d8.calls.turned_away")
                 .description("Calls whose token was missing, wrong or not good for them")
                 .tag("reason", reason)
-                .register(registry)
-                .increment();
+                .register(registry);
     }
 
     /** Returns the word for why a task was turned away. */
     static String reason(D8Exception why) {
         if (why instanceof SlaveRefusedException refused) {
-            return refused.reason().name().toLowerCase(Locale.ROOT);
+            return word(refused.reason());
         }
         if (why instanceof NoExecutorException) {
             return "no_executor";
@@ -88,12 +98,19 @@ final class SlaveMetrics {
         return why instanceof TaskIdTakenException ? "id_taken" : "other";
     }
 
+    private static String word(SlaveRefusedException.Reason reason) {
+        return reason.name().toLowerCase(Locale.ROOT);
+    }
+
     /** Counts a task that was turned away. */
     void refused(D8Exception why) {
-        Counter.builder("d8.tasks.refused")
+        refusedFor(reason(why)).increment();
+    }
+
+    private Counter refusedFor(String reason) {
+        return Counter.builder("d8.tasks.refused")
                 .description("Tasks that were turned away before they started, by the reason")
-                .tag("reason", reason(why))
-                .register(registry)
-                .increment();
+                .tag("reason", reason)
+                .register(registry);
     }
 }
