@@ -248,9 +248,9 @@ class AuditTest {
 
     @Test
     void nothing_that_a_peer_chose_ends_a_line_or_steers_a_terminal() throws Exception {
-        String hostile = "\r\n{\"event\":\"forged\"}\u001b[2J\u009b31m\u2028\u0085\u007f\0'\"\\\ud800";
+        String hostile = "\r\n{\"event\":\"forged\"}\u001b[2J\u009b31m\u2028\u0085\u007f\0'\"\\";
         String escaped =
-                "\\r\\n{\\\"event\\\":\\\"forged\\\"}\\u001B[2J\\u009B31m\\u2028\\u0085\\u007f\\u0000'\\\"\\\\\\uD800";
+                "\\r\\n{\\\"event\\\":\\\"forged\\\"}\\u001B[2J\\u009B31m\\u2028\\u0085\\u007f\\u0000'\\\"\\\\";
         Caller caller = new Caller(hostile, hostile);
         Invocation task = Invocation.builder(hostile, "x").build();
         gate.letGo(1);

@@ -38,8 +38,7 @@ final class Answer implements Decision {
     private final Source.@Nullable Opening pieces;
     private final boolean messages;
 
-    private Answer(
-            int status, AsciiString head, byte[] body, Source.@Nullable Opening pieces, boolean messages) {
+    private Answer(int status, AsciiString head, byte[] body, Source.@Nullable Opening pieces, boolean messages) {
         this.status = status;
         this.head = head;
         this.body = body;
@@ -119,7 +118,8 @@ final class Answer implements Decision {
     }
 
     private static Answer of(HttpResponseStatus status, String type, String headers, byte[] body) {
-        return new Answer(status.code(), head(status, type, headers + "Content-Length: " + body.length), body, null, false);
+        return new Answer(
+                status.code(), head(status, type, headers + "Content-Length: " + body.length), body, null, false);
     }
 
     private static AsciiString head(HttpResponseStatus status, String type, String rest) {

@@ -23,6 +23,7 @@ final class HttpMeters {
         HEALTH(Routes.HEALTH),
         VERSION(Routes.VERSION),
         EXECUTE(Routes.EXECUTE),
+        BATCH(Routes.BATCH),
         TASKS(Routes.TASKS),
         SLOTS(Routes.SLOTS),
         METRICS(Routes.METRICS),
@@ -57,8 +58,8 @@ final class HttpMeters {
         TLS
     }
 
-    /** The classes of status codes that a server answers with: 2xx, 4xx, 5xx. */
-    private static final int[] CLASSES = {2, 4, 5};
+    /** The classes of status codes that a server answers with: 1xx is a WebSocket. */
+    private static final int[] CLASSES = {1, 2, 4, 5};
 
     private final LongAdder connections = new LongAdder();
     private final LongAdder in = new LongAdder();

@@ -169,9 +169,7 @@ final class Routes {
         }
         return guarded(request.headers(), peer, cancels ? Scope.EXECUTE : Scope.READ, caller -> {
             TaskId id = TaskId.parse(named);
-            return cancels
-                    ? cancel(caller, tasks, id)
-                    : calls.watch(request, id);
+            return cancels ? cancel(caller, tasks, id) : calls.watch(request, id);
         });
     }
 

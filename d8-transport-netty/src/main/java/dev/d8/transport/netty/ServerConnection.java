@@ -299,10 +299,10 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
                     new Utf8FrameValidator(false),
                     new WebSocket13FrameEncoder(false));
         }
+        // It writes at once, so nobody must keep the channel's events from it; the decoder hands on what it has left.
         pipeline.remove(this);
-        pipeline.remove(decoder);
-        // Only now: it writes at once, and nobody must stand between it and the channel's events.
         pipeline.addLast(new Outflow(pieces, framing, settings.idleTimeout()));
+        pipeline.remove(decoder);
     }
 
     @Override

@@ -8,8 +8,10 @@ import dev.d8.spi.Options;
 import dev.d8.spi.Transport;
 import dev.d8.testkit.GatedExecutor;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Timeout;
@@ -28,6 +30,7 @@ class EveryRouteTest {
     private static final Set<String> OPEN = Set.of("/api/health", "/api/version");
     private static final TaskId ID = TaskId.random();
     private static final String TASK = "{\"command\":\"print(55)\"}";
+    private static final AtomicInteger CALLERS = new AtomicInteger();
     private static final GatedExecutor GATE = new GatedExecutor();
 
     private static Transport transport;
@@ -60,7 +63,9 @@ class EveryRouteTest {
                 "/api/version",
                 "/api/execute",
                 "/api/tasks",
+                "/api/execute/batch",
                 "/api/tasks/" + ID,
+                "/api/tasks/" + ID + "/events",
                 "/api/slots",
                 "/metrics",
                 "/api/nothing");
@@ -68,7 +73,10 @@ class EveryRouteTest {
 
     private static RawConnection.Reply ask(String method, String target, String headers) throws IOException {
         boolean body = Set.of("POST", "PUT", "PATCH").contains(method);
-        try (RawConnection connection = new RawConnection(slave.uri())) {
+        // Each from an address of its own: whoever sends many wrong tokens is answered ever later.
+        int caller = CALLERS.getAndIncrement();
+        InetAddress from = InetAddress.getByName("127.1." + caller / 250 + "." + (caller % 250 + 1));
+        try (RawConnection connection = new RawConnection(slave.uri(), from)) {
             return connection
                     .send(method + " " + target + " HTTP/1.1\r\nHost: d8\r\n" + headers
                             + (body ? "Content-Length: " + TASK.length() + "\r\n\r\n" + TASK : "\r\n"))

@@ -2,13 +2,16 @@ package dev.d8.transport.netty;
 
 import dev.d8.Health;
 import dev.d8.Invocation;
+import dev.d8.TaskEvent;
 import dev.d8.TaskId;
 import dev.d8.TaskResult;
 import dev.d8.TaskState;
 import dev.d8.VersionInfo;
+import dev.d8.spi.Caller;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.SlaveService;
 import dev.d8.spi.SlaveTasks;
+import dev.d8.spi.TaskFeed;
 import dev.d8.spi.TaskHandle;
 import dev.d8.testkit.RecordingSlaveService;
 import java.time.Duration;
@@ -18,6 +21,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A slave whose tasks are over at once, or when they are told to, on the thread that tells them; what it says is always
@@ -70,7 +74,7 @@ final class PromptService implements SlaveService, SlaveTasks {
     }
 
     @Override
-    public CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener) {
+    public CompletableFuture<TaskResult> execute(Caller caller, Invocation invocation, ExecutionListener listener) {
         return inTime(result(invocation));
     }
 
@@ -80,7 +84,7 @@ final class PromptService implements SlaveService, SlaveTasks {
     }
 
     @Override
-    public TaskHandle submit(Invocation invocation) {
+    public TaskHandle submit(Caller caller, Invocation invocation) {
         boolean replayed = known.containsKey(invocation.taskId());
         return new Handle(known.computeIfAbsent(invocation.taskId(), id -> result(invocation)), replayed);
     }
@@ -96,7 +100,7 @@ final class PromptService implements SlaveService, SlaveTasks {
     }
 
     @Override
-    public boolean cancel(TaskId id) {
+    public boolean cancel(Caller caller, TaskId id) {
         return !known.containsKey(id);
     }
 
@@ -127,6 +131,23 @@ final class PromptService implements SlaveService, SlaveTasks {
         @Override
         public CompletableFuture<TaskState> await(Duration patience) {
             return inTime(state());
+        }
+
+        @Override
+        public TaskFeed follow(long from, Runnable available) {
+            return new TaskFeed() {
+                private boolean told;
+
+                @Override
+                public @Nullable TaskEvent next() {
+                    TaskEvent event = told ? null : new TaskEvent.Ended(result);
+                    told = true;
+                    return event;
+                }
+
+                @Override
+                public void close() {}
+            };
         }
 
         @Override

@@ -9,7 +9,6 @@ import ch.qos.logback.core.read.ListAppender;
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import dev.d8.spi.Options;
 import dev.d8.spi.ServerSecurity;
-import dev.d8.spi.Transport;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.UnpooledByteBufAllocator;
 import io.netty.channel.ChannelDuplexHandler;
@@ -19,12 +18,15 @@ import io.netty.channel.ChannelPromise;
 import io.netty.channel.embedded.EmbeddedChannel;
 import io.netty.channel.socket.DuplexChannel;
 import io.netty.handler.codec.http.HttpRequest;
+import io.netty.util.concurrent.Ticker;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -51,15 +53,41 @@ class RequestFuzzTest {
 
     private static final ListAppender<ILoggingEvent> LOGGED = new ListAppender<>();
     private static final PromptService SERVICE = new PromptService();
-    private static final Transport TRANSPORT = new NettyTransportProvider().create(Options.of(LIMITS));
+    private static final HttpSettings SETTINGS = HttpSettings.read(Options.of(LIMITS));
+    private static final NettyIo IO = NettyIo.open(HttpSettings.Io.NIO, 1);
+
+    /** Each wrong token comes an hour after the one before, or it would be answered late. */
+    private static final Ticker SLOW_GUESSES = new Ticker() {
+        private final AtomicLong hours = new AtomicLong();
+
+        @Override
+        public long nanoTime() {
+            return TimeUnit.HOURS.toNanos(hours.incrementAndGet());
+        }
+
+        @Override
+        public long initialNanoTime() {
+            return 0;
+        }
+
+        @Override
+        public void sleep(long delay, TimeUnit unit) {
+            throw new UnsupportedOperationException();
+        }
+    };
 
     @SuppressWarnings("NullAway.Init") // Set before all tests.
     private static HttpBinding binding;
 
     @BeforeAll
     static void start() {
-        binding = (HttpBinding)
-                TRANSPORT.serve(SERVICE, URI.create("http://127.0.0.1:0"), new ServerSecurity(Slave.TOKEN));
+        binding = HttpBinding.open(
+                SETTINGS,
+                new Routes(SERVICE, new ServerSecurity(Slave.TOKEN), SETTINGS, new Guesses(SLOW_GUESSES)),
+                new HttpMeters(),
+                IO,
+                null,
+                HttpAddress.ofBinding(URI.create("http://127.0.0.1:0")));
         LOGGED.start();
         LOGS.forEach(log -> log.addAppender(LOGGED));
     }
@@ -67,7 +95,8 @@ class RequestFuzzTest {
     @AfterAll
     static void stop() {
         LOGS.forEach(log -> log.detachAppender(LOGGED));
-        TRANSPORT.close();
+        binding.closeNow();
+        IO.loops().shutdownGracefully(0, 5, TimeUnit.SECONDS).awaitUninterruptibly();
     }
 
     @FuzzTest(maxDuration = "5m")
@@ -120,6 +149,7 @@ class RequestFuzzTest {
     private static final class OneAnswerEach extends ChannelDuplexHandler {
         private final List<String> wrong = new ArrayList<>();
         private boolean asked;
+        private boolean inPieces;
 
         @Override
         public void channelRead(ChannelHandlerContext ctx, Object message) {
@@ -134,6 +164,11 @@ class RequestFuzzTest {
         public void write(ChannelHandlerContext ctx, Object message, ChannelPromise promise) {
             String start = ((ByteBuf) message).toString(StandardCharsets.ISO_8859_1);
             boolean interim = start.startsWith("HTTP/1.1 100 ");
+            if (inPieces) {
+                ctx.write(message, promise);
+                return;
+            }
+            inPieces = start.startsWith("HTTP/1.1 101 ") || start.contains("\r\nCache-Control: no-store");
             if (!asked || !start.matches("(?s)HTTP/1\\.1 [1-5][0-9][0-9] .*")) {
                 wrong.add("an answer to nothing: " + start);
             }
