@@ -13,6 +13,8 @@ import java.time.Duration;
  * @param executeMargin how much longer than the task's own time-out its answer is waited for, above zero; default 10 s
  * @param failuresToOpen failures in a row that open the circuit, 1 to 1000; default 5
  * @param openFor how long it stays open before a health check decides, above zero; ± 20 %; default 60 s
+ * @param reconcileFor how long a slave that has a task may be out of reach before the task's outcome counts as unknown, zero
+ *     or more; default 5 min. An idempotent task goes elsewhere at once
  */
 public record ConnectionPolicy(
         int tries,
@@ -21,7 +23,8 @@ public record ConnectionPolicy(
         Duration versionTimeout,
         Duration executeMargin,
         int failuresToOpen,
-        Duration openFor) {
+        Duration openFor,
+        Duration reconcileFor) {
 
     /** The original's patience. */
     public static final ConnectionPolicy DEFAULT = new ConnectionPolicy(
@@ -31,7 +34,8 @@ public record ConnectionPolicy(
             Duration.ofSeconds(5),
             Duration.ofSeconds(10),
             5,
-            Duration.ofSeconds(60));
+            Duration.ofSeconds(60),
+            Duration.ofMinutes(5));
 
     /** Checks the ranges. */
     public ConnectionPolicy {
@@ -42,12 +46,21 @@ public record ConnectionPolicy(
         requirePositive("versionTimeout", versionTimeout);
         requirePositive("executeMargin", executeMargin);
         requirePositive("openFor", openFor);
+        if (reconcileFor.isNegative()) {
+            throw new ConfigurationException("reconcileFor: " + reconcileFor + " (expected: 0 or more)");
+        }
     }
 
     /** Returns a copy that makes {@code value} tries. */
     public ConnectionPolicy withTries(int value) {
         return new ConnectionPolicy(
-                value, backoff, healthTimeout, versionTimeout, executeMargin, failuresToOpen, openFor);
+                value, backoff, healthTimeout, versionTimeout, executeMargin, failuresToOpen, openFor, reconcileFor);
+    }
+
+    /** Returns a copy that waits {@code value} for a slave that has a task and is out of reach. */
+    public ConnectionPolicy withReconcileFor(Duration value) {
+        return new ConnectionPolicy(
+                tries, backoff, healthTimeout, versionTimeout, executeMargin, failuresToOpen, openFor, value);
     }
 
     private static void requireWithin(String name, int value, int most) {

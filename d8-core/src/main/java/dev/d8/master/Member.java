@@ -9,7 +9,9 @@ import dev.d8.TaskResult;
 import dev.d8.VersionInfo;
 import dev.d8.VersionMismatchException;
 import dev.d8.spi.ExecutionListener;
+import dev.d8.spi.TimeSource;
 import java.net.URI;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -27,6 +29,8 @@ final class Member {
     private final Set<String> labels;
     private final VersionInfo own;
     private final VersionPolicy policy;
+    private final ConnectionPolicy connections;
+    private final TimeSource time;
     private final BiConsumer<Slave, Slave> onChange;
     private final AtomicInteger inFlight = new AtomicInteger();
 
@@ -43,6 +47,8 @@ final class Member {
             RobustConnection connection,
             VersionInfo own,
             VersionPolicy policy,
+            ConnectionPolicy connections,
+            TimeSource time,
             BiConsumer<Slave, Slave> onChange) {
         this.id = id;
         this.address = address;
@@ -50,6 +56,8 @@ final class Member {
         this.connection = connection;
         this.own = own;
         this.policy = policy;
+        this.connections = connections;
+        this.time = time;
         this.onChange = onChange;
     }
 
@@ -133,8 +141,9 @@ final class Member {
         return next;
     }
 
-    /** Runs a task here, and nowhere else. */
-    CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener, int tries) {
+    /** Runs a task here, and nowhere else. A slave that knows tasks by their ids is asked what became of it. */
+    CompletableFuture<TaskResult> execute(
+            Invocation invocation, ExecutionListener listener, int tries, boolean idempotent) {
         Slave now = snapshot();
         if (now.status() == SlaveStatus.VERSION_MISMATCH) {
             return CompletableFuture.failedFuture(new VersionMismatchException(id + ": " + now.reason()
@@ -144,7 +153,18 @@ final class Member {
             return CompletableFuture.failedFuture(
                     new SlaveUnreachableException(id + " is dead: " + now.reason(), null));
         }
-        CompletableFuture<TaskResult> call = connection.execute(invocation, listener, tries);
+        Optional<String> bootId = now.health().flatMap(Health::bootId);
+        CompletableFuture<TaskResult> call = bootId.isEmpty()
+                ? connection.execute(invocation, listener, tries)
+                : new Flight(
+                                id,
+                                connection,
+                                invocation,
+                                listener,
+                                bootId.get(),
+                                time,
+                                idempotent ? Duration.ZERO : connections.reconcileFor())
+                        .start(tries);
         inFlight.incrementAndGet();
         CompletableFuture<TaskResult> result = new CompletableFuture<>();
         call.whenComplete((value, error) -> {

@@ -36,6 +36,9 @@ import org.jspecify.annotations.Nullable;
  */
 public final class RobustConnection implements SlaveClient {
 
+    /** Longer than anybody waits. */
+    private static final Duration UNHURRIED = Duration.ofDays(365);
+
     private final SlaveClient client;
     private final String slave;
     private final ConnectionPolicy policy;
@@ -68,6 +71,11 @@ public final class RobustConnection implements SlaveClient {
         return breaker.state();
     }
 
+    /** Returns whether it has been closed. */
+    boolean closed() {
+        return closed;
+    }
+
     /** Returns whether the last call failed in a way that speaks against the slave. */
     public boolean suspected() {
         return suspected;
@@ -90,8 +98,21 @@ public final class RobustConnection implements SlaveClient {
 
     /** Like {@link #execute(Invocation, ExecutionListener)}, with another number of tries. */
     CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener, int tries) {
+        return execute(invocation, listener, tries, invocation.timeout().plus(policy.executeMargin()));
+    }
+
+    /**
+     * Like {@link #execute(Invocation, ExecutionListener)}, without a time-out: for whoever asks the slave how the task is, beside the
+     * call.
+     */
+    CompletableFuture<TaskResult> executeUnhurried(Invocation invocation, ExecutionListener listener, int tries) {
+        return execute(invocation, listener, tries, UNHURRIED);
+    }
+
+    private CompletableFuture<TaskResult> execute(
+            Invocation invocation, ExecutionListener listener, int tries, Duration limit) {
         return new Attempts<>(
-                        () -> executeOnce(invocation, listener),
+                        () -> executeOnce(invocation, listener, limit),
                         tries,
                         // While the circuit is open another try would only be turned away again.
                         error -> error instanceof SlaveUnreachableException && breaker.state() == CircuitState.CLOSED)
@@ -110,7 +131,7 @@ public final class RobustConnection implements SlaveClient {
     }
 
     @Override
-    public CompletableFuture<Optional<TaskState>> cancel(TaskId id) {
+    public CompletableFuture<TaskState> cancel(TaskId id) {
         return repeated(policy.healthTimeout(), () -> client.cancel(id), "answer");
     }
 
@@ -126,7 +147,8 @@ public final class RobustConnection implements SlaveClient {
                 .start();
     }
 
-    private CompletableFuture<TaskResult> executeOnce(Invocation invocation, ExecutionListener listener) {
+    private CompletableFuture<TaskResult> executeOnce(
+            Invocation invocation, ExecutionListener listener, Duration limit) {
         long pass = breaker.pass();
         if (pass == CircuitBreaker.VOID) {
             Duration rest = breaker.turnedAwayFor();
@@ -140,7 +162,7 @@ public final class RobustConnection implements SlaveClient {
                     result.completeExceptionally(
                             error != null ? notSent(unwrap(error)) : circuitOpen(breaker.turnedAwayFor()));
                 } else if (!result.isDone()) {
-                    CompletableFuture<TaskResult> call = executeOnce(invocation, listener);
+                    CompletableFuture<TaskResult> call = executeOnce(invocation, listener, limit);
                     call.whenComplete((answer, failure) -> complete(result, answer, failure));
                     cancelWith(result, call);
                 }
@@ -148,7 +170,6 @@ public final class RobustConnection implements SlaveClient {
             cancelWith(result, check);
             return result;
         }
-        Duration limit = invocation.timeout().plus(policy.executeMargin());
         return watched(pass, limit, () -> client.execute(invocation, listener), "result");
     }
 

@@ -167,7 +167,8 @@ public final class SlaveManager implements AutoCloseable {
                 : transports.computeIfAbsent(address.getScheme(), scheme -> plugins.transport(scheme, options));
         RobustConnection connection =
                 new RobustConnection(transport.connect(address, credentials), id, connectionPolicy, time, random);
-        return new Member(id, address, labels, connection, version, versionPolicy, this::changed);
+        return new Member(
+                id, address, labels, connection, version, versionPolicy, connectionPolicy, time, this::changed);
     }
 
     /** Checks a slave again and again, each at its own phase, and never waits for tasks. */
@@ -286,7 +287,7 @@ public final class SlaveManager implements AutoCloseable {
         return deliver(
                 member == null
                         ? CompletableFuture.failedFuture(unknown(slaveId))
-                        : member.execute(invocation, listener, connectionPolicy.tries()));
+                        : member.execute(invocation, listener, connectionPolicy.tries(), task.idempotent()));
     }
 
     /**
@@ -354,11 +355,15 @@ public final class SlaveManager implements AutoCloseable {
 
     /** One task on its way from slave to slave until one of them has taken it. */
     private final class Delivery {
+        /** A task under which so many slaves were lost is likely to be the reason, and gets no other one. */
+        private static final int MOST_LOSSES = 2;
+
         final CompletableFuture<TaskResult> result = new CompletableFuture<>();
         private final Task task;
         private final Invocation invocation;
         private final Map<String, String> turnedAway = new LinkedHashMap<>();
         private @Nullable UnknownOutcomeException lost;
+        private int losses;
 
         Delivery(Task task, Invocation invocation) {
             this.task = task;
@@ -382,14 +387,15 @@ public final class SlaveManager implements AutoCloseable {
             }
             // With another slave at hand, moving on beats waiting for this one.
             boolean alone = members.size() - turnedAway.size() == 1;
-            CompletableFuture<TaskResult> attempt =
-                    member.execute(invocation, ExecutionListener.NONE, alone ? connectionPolicy.tries() : 1);
+            CompletableFuture<TaskResult> attempt = member.execute(
+                    invocation, ExecutionListener.NONE, alone ? connectionPolicy.tries() : 1, task.idempotent());
             attempt.whenComplete((answer, error) -> {
                 if (error == null) {
                     result.complete(answer);
                 } else if (!result.isDone() && mayGoElsewhere(RobustConnection.unwrap(error))) {
-                    if (lost == null && RobustConnection.unwrap(error) instanceof UnknownOutcomeException unknown) {
-                        lost = unknown;
+                    if (RobustConnection.unwrap(error) instanceof UnknownOutcomeException unknown) {
+                        lost = lost == null ? unknown : lost;
+                        losses++;
                     }
                     turnedAway.put(
                             member.id,
@@ -407,7 +413,7 @@ public final class SlaveManager implements AutoCloseable {
                     || error instanceof SlaveRefusedException
                     || error instanceof VersionMismatchException
                     || error instanceof NoExecutorException
-                    || (error instanceof UnknownOutcomeException && task.idempotent());
+                    || (error instanceof UnknownOutcomeException && task.idempotent() && losses + 1 < MOST_LOSSES);
         }
 
         private NoSlaveException nobody() {

@@ -44,20 +44,21 @@ public interface SlaveClient extends AutoCloseable {
      * Asks how a task is.
      *
      * @param wait for its end, zero to 60 s
-     * @return nothing if the slave has never heard of it, or keeps no tasks at all, which is the default: see
-     *     {@link Health#bootId}
+     * @return nothing if the slave has never heard of it; fails with {@link ProtocolException} if it keeps no tasks, as one
+     *     of the original protocol, which is the default
      */
     default CompletableFuture<Optional<TaskState>> find(TaskId id, Duration wait) {
-        return CompletableFuture.completedFuture(Optional.empty());
+        return CompletableFuture.failedFuture(new ProtocolException("this transport cannot ask for tasks"));
     }
 
     /**
      * Ends a task and everything that it started, or has it not start when it comes.
      *
-     * @return how it was when it was told; nothing if the slave keeps no tasks, which is the default
+     * @return how it was when it was told; fails with {@link ProtocolException} if the slave keeps no tasks, which is the
+     *     default
      */
-    default CompletableFuture<Optional<TaskState>> cancel(TaskId id) {
-        return CompletableFuture.completedFuture(Optional.empty());
+    default CompletableFuture<TaskState> cancel(TaskId id) {
+        return CompletableFuture.failedFuture(new ProtocolException("this transport cannot end tasks"));
     }
 
     /**

@@ -19,7 +19,8 @@ public class CircuitBreakerConcurrencyTest {
             Duration.ofSeconds(1),
             Duration.ofSeconds(1),
             1,
-            Duration.ofNanos(1));
+            Duration.ofNanos(1),
+            Duration.ZERO);
 
     private final CircuitBreaker breaker = new CircuitBreaker(ONE_FAILURE_OPENS, new FastTime(), () -> 0);
 

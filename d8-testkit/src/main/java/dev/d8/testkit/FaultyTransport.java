@@ -126,7 +126,7 @@ public final class FaultyTransport implements Transport {
         }
 
         @Override
-        public CompletableFuture<Optional<TaskState>> cancel(TaskId id) {
+        public CompletableFuture<TaskState> cancel(TaskId id) {
             return harm(() -> client.cancel(id));
         }
 

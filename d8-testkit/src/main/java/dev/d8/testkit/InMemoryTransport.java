@@ -187,18 +187,20 @@ public final class InMemoryTransport implements Transport {
         public CompletableFuture<Optional<TaskState>> find(TaskId id, Duration wait) {
             return call(
                     true,
-                    service -> service.tasks()
-                            .flatMap(tasks -> tasks.find(id))
+                    service -> tasks(service)
+                            .find(id)
                             .map(task -> task.await(wait).thenApply(Optional::of))
                             .orElse(CompletableFuture.completedFuture(Optional.empty())));
         }
 
         @Override
-        public CompletableFuture<Optional<TaskState>> cancel(TaskId id) {
+        public CompletableFuture<TaskState> cancel(TaskId id) {
             return call(true, service -> {
-                service.tasks().ifPresent(tasks -> tasks.cancel(CALLER, id));
-                return CompletableFuture.completedFuture(
-                        service.tasks().flatMap(tasks -> tasks.find(id)).map(TaskHandle::state));
+                tasks(service).cancel(CALLER, id);
+                return CompletableFuture.completedFuture(tasks(service)
+                        .find(id)
+                        .map(TaskHandle::state)
+                        .orElse(TaskState.of(id, TaskState.Phase.FORGOTTEN)));
             });
         }
 

@@ -1,10 +1,8 @@
 package dev.d8.launcher;
 
 import dev.d8.TaskId;
-import dev.d8.TaskState;
 import dev.d8.master.SlaveManager;
 import dev.d8.spi.SlaveClient;
-import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
 
@@ -21,12 +19,7 @@ final class CancelCommand extends TaskCommand {
 
     @Override
     int call(SlaveManager manager, SlaveClient slave) {
-        TaskId task = TaskId.parse(id);
-        Optional<TaskState> state = Answers.await(slave.cancel(task));
-        if (state.isEmpty()) {
-            return unknown(task);
-        }
-        print(state.get(), false);
+        print(Answers.await(slave.cancel(TaskId.parse(id))), false);
         return Main.DONE;
     }
 }

@@ -81,7 +81,8 @@ class ContainerSlaveTest {
                     Duration.ofSeconds(5),
                     Duration.ofSeconds(2),
                     1000,
-                    Duration.ofSeconds(1)))
+                    Duration.ofSeconds(1),
+                    Duration.ZERO))
             .build();
 
     @BeforeAll

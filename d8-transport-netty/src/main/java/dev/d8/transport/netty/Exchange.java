@@ -28,6 +28,8 @@ final class Exchange<T> {
         TASK
     }
 
+    private static final int NOT_FOUND = 404;
+
     private final HttpAddress slave;
     private final Kind kind;
     private final byte[] request;
@@ -134,7 +136,7 @@ final class Exchange<T> {
 
     void answered(int status, HttpHeaders headers, byte[] body) {
         T meaning = meanings.get(status);
-        if (meaning != null) {
+        if (meaning != null && (status != NOT_FOUND || headers.contains(TaskCalls.NEVER_CAME))) {
             future.complete(meaning);
             return;
         }

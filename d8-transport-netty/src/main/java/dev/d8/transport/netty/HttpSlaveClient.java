@@ -110,7 +110,7 @@ final class HttpSlaveClient implements SlaveClient {
             if (result.isCancelled()) {
                 // The slave keeps a task that has an id, whoever goes. One that does not know this path ends it by
                 // itself.
-                CompletableFuture<Optional<TaskState>> cancel = cancel(invocation.taskId());
+                CompletableFuture<TaskState> cancel = cancel(invocation.taskId());
                 cancels.add(cancel);
                 cancel.whenComplete((answer, error) -> cancels.remove(cancel));
             }
@@ -173,26 +173,24 @@ final class HttpSlaveClient implements SlaveClient {
 
     @Override
     public CompletableFuture<Optional<TaskState>> find(TaskId id, Duration wait) {
-        return ask(
-                "GET",
-                id,
-                wait.isZero() ? "" : "?wait=" + wait.toMillis() / 1000.0,
-                wait.isZero() ? Kind.QUESTION : Kind.PATIENT_QUESTION);
-    }
-
-    @Override
-    public CompletableFuture<Optional<TaskState>> cancel(TaskId id) {
-        return ask("DELETE", id, "", Kind.QUESTION);
-    }
-
-    private CompletableFuture<Optional<TaskState>> ask(String method, TaskId id, String query, Kind kind) {
         return call(new Exchange<>(
                 slave,
-                kind,
-                ascii(method + " " + Routes.TASK + id + query + taskEnd),
+                wait.isZero() ? Kind.QUESTION : Kind.PATIENT_QUESTION,
+                ascii("GET " + Routes.TASK + id + (wait.isZero() ? "" : "?wait=" + wait.toMillis() / 1000.0) + taskEnd),
                 bytes -> Optional.of(wire.decodeState(bytes, id)),
                 null,
                 Map.of(NOT_FOUND, Optional.empty(), GONE, Optional.of(TaskState.of(id, TaskState.Phase.FORGOTTEN)))));
+    }
+
+    @Override
+    public CompletableFuture<TaskState> cancel(TaskId id) {
+        return call(new Exchange<>(
+                slave,
+                Kind.QUESTION,
+                ascii("DELETE " + Routes.TASK + id + taskEnd),
+                bytes -> wire.decodeState(bytes, id),
+                null,
+                Map.of()));
     }
 
     @Override

@@ -30,7 +30,11 @@ import org.jspecify.annotations.Nullable;
 /** What a slave does for requests about tasks once they have come whole. Knows nothing of connections. Thread-safe. */
 final class TaskCalls {
 
-    private static final Answer UNKNOWN = Answer.error(HttpResponseStatus.NOT_FOUND, "no task of this id has come");
+    /** Tells a task that never came from a path that a slave does not know. */
+    static final String NEVER_CAME = "D8-Task-Unknown";
+
+    private static final Answer UNKNOWN =
+            Answer.error(HttpResponseStatus.NOT_FOUND, NEVER_CAME + ": true\r\n", "no task of this id has come");
     private static final HttpResponseStatus OK = HttpResponseStatus.OK;
     private static final String PACKED = "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n";
     static final String EVENT_STREAM = "text/event-stream";

@@ -1,0 +1,289 @@
+package dev.d8.master;
+
+import dev.d8.D8Exception;
+import dev.d8.Health;
+import dev.d8.Invocation;
+import dev.d8.ProtocolException;
+import dev.d8.SlaveUnreachableException;
+import dev.d8.TaskResult;
+import dev.d8.TaskState;
+import dev.d8.Termination;
+import dev.d8.UnknownOutcomeException;
+import dev.d8.UnknownOutcomeException.Reason;
+import dev.d8.spi.ExecutionListener;
+import dev.d8.spi.TimeSource;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One task on one slave that knows tasks by their ids, until it is certain what became of it, or that nobody will know.
+ * Thread-safe; no method blocks.
+ *
+ * <p>Beside the call whose answer is the result it asks the slave how the task is: seldom while the call is open, which finds
+ * out that the slave has stopped moving, and at once when the answer was lost. A task that the slave has never heard of
+ * may be sent to it again, since it is the same task by its id; one that the slave was restarted under is lost.
+ */
+final class Flight {
+
+    /** How often the slave is asked while a call is open: a connection can be dead for minutes without anybody noticing. */
+    static final Duration LOOK_EVERY = Duration.ofSeconds(30);
+
+    /** How long one question waits for the task's end once the answer was lost. */
+    private static final Duration LONG_POLL = Duration.ofSeconds(20);
+
+    /** How soon it is asked again where it could not be reached, or answered without waiting. */
+    private static final Duration PAUSE = Duration.ofSeconds(1);
+
+    private static final Duration LONGEST_PAUSE = Duration.ofSeconds(15);
+
+    final CompletableFuture<TaskResult> result = new CompletableFuture<>();
+
+    private final String slave;
+    private final RobustConnection connection;
+    private final Invocation invocation;
+    private final ExecutionListener listener;
+    private final String bootId;
+    private final TimeSource time;
+    private final Duration patience;
+    private final List<CompletableFuture<TaskResult>> calls = new ArrayList<>();
+
+    private int open;
+    private int lookings;
+    private boolean looking;
+    private boolean resent;
+    private long lastContact;
+    private int missedInARow;
+    private @Nullable D8Exception lost;
+    private TimeSource.@Nullable Scheduled timer;
+
+    /**
+     * Prepares one.
+     *
+     * @param bootId of the process that the task is sent to
+     * @param patience how long the slave may be out of reach before the outcome counts as unknown
+     */
+    Flight(
+            String slave,
+            RobustConnection connection,
+            Invocation invocation,
+            ExecutionListener listener,
+            String bootId,
+            TimeSource time,
+            Duration patience) {
+        this.slave = slave;
+        this.connection = connection;
+        this.invocation = invocation;
+        this.listener = listener;
+        this.bootId = bootId;
+        this.time = time;
+        this.patience = patience;
+        this.lastContact = time.nanoTime();
+    }
+
+    /** Sends the task. */
+    CompletableFuture<TaskResult> start(int tries) {
+        result.whenComplete((value, error) -> over());
+        send(tries);
+        lookAfter(LOOK_EVERY);
+        return result;
+    }
+
+    private void send(int tries) {
+        CompletableFuture<TaskResult> call = connection.executeUnhurried(invocation, listener, tries);
+        synchronized (this) {
+            calls.add(call);
+            open++;
+        }
+        call.whenComplete((value, error) -> {
+            synchronized (this) {
+                open--;
+            }
+            if (error == null) {
+                result.complete(value);
+            } else {
+                failed(RobustConnection.infrastructure(error));
+            }
+        });
+    }
+
+    private void failed(D8Exception error) {
+        boolean first;
+        synchronized (this) {
+            first = !resent;
+            lost = lost == null || !(error instanceof SlaveUnreachableException) ? error : lost;
+        }
+        if (!(error instanceof UnknownOutcomeException) && first) {
+            result.completeExceptionally(error); // It certainly did not start.
+        } else if (error instanceof UnknownOutcomeException) {
+            look();
+        } else {
+            forget(error);
+        }
+    }
+
+    /** A second sending was turned away. What was sent first may still be on its way, so the slave is told to ignore it. */
+    private void forget(D8Exception refusal) {
+        if (result.isDone()) {
+            return;
+        }
+        connection.cancel(invocation.taskId()).whenComplete((state, error) -> {
+            boolean never = error == null
+                    && state.result()
+                            .filter(end -> end.termination().status() == Termination.Status.CANCELLED)
+                            .filter(end -> end.timing().isEmpty())
+                            .isPresent();
+            if (never) {
+                result.completeExceptionally(refusal);
+            } else {
+                look();
+            }
+        });
+    }
+
+    private void lookAfter(Duration pause) {
+        synchronized (this) {
+            if (result.isDone()) {
+                return;
+            }
+            if (timer != null) {
+                timer.cancel();
+            }
+            timer = time.schedule(pause, this::look);
+        }
+    }
+
+    /** Asks how the task is. */
+    private void look() {
+        Duration wait;
+        long asked;
+        synchronized (this) {
+            if (result.isDone() || looking) {
+                return;
+            }
+            looking = true;
+            lookings++;
+            asked = time.nanoTime();
+            wait = open > 0 || lookings == 1 ? Duration.ZERO : LONG_POLL;
+        }
+        connection.find(invocation.taskId(), wait).whenComplete((state, error) -> {
+            synchronized (this) {
+                looking = false;
+            }
+            if (error != null) {
+                missed(RobustConnection.infrastructure(error));
+            } else {
+                seen(state, asked);
+            }
+        });
+    }
+
+    private void seen(Optional<TaskState> state, long asked) {
+        heard();
+        if (state.isEmpty()) {
+            neverCame();
+            return;
+        }
+        switch (state.get().phase()) {
+            case DONE -> result.complete(state.get().result().orElseThrow());
+            case FORGOTTEN -> unknown("it has run there, and its result is no longer kept");
+            default -> {
+                boolean waits;
+                synchronized (this) {
+                    waits = open > 0;
+                }
+                // Who answers a question that waits at once has not understood it.
+                lookAfter(waits ? LOOK_EVERY : time.since(asked).compareTo(PAUSE) < 0 ? PAUSE : Duration.ZERO);
+            }
+        }
+    }
+
+    /** Whether that is so for good depends on whether it is the same process that was to get it. */
+    private void neverCame() {
+        connection.health().whenComplete((health, error) -> {
+            if (error != null) {
+                missed(RobustConnection.infrastructure(error));
+                return;
+            }
+            heard();
+            if (!health.bootId().equals(Optional.of(bootId))) {
+                unknown(restarted(health));
+                return;
+            }
+            synchronized (this) {
+                if (open > 0) {
+                    // On its way, maybe for a while: the connection will tell, or time out.
+                    lookAfter(LOOK_EVERY);
+                    return;
+                }
+                resent = true;
+            }
+            send(1);
+            lookAfter(LOOK_EVERY);
+        });
+    }
+
+    private static String restarted(Health health) {
+        return "it was restarted" + (health.bootId().isEmpty() ? " with another version" : "")
+                + " since the task was sent to it";
+    }
+
+    private synchronized void heard() {
+        lastContact = time.nanoTime();
+        missedInARow = 0;
+    }
+
+    private void missed(D8Exception error) {
+        if (error instanceof ProtocolException || connection.closed()) {
+            unknown(connection.closed() ? "the master let go of it" : "it cannot be asked for tasks");
+            return;
+        }
+        Duration pause;
+        Duration silent;
+        synchronized (this) {
+            missedInARow++;
+            silent = time.since(lastContact);
+            pause = PAUSE.multipliedBy(1L << Math.min(missedInARow, 4));
+        }
+        if (silent.compareTo(patience) >= 0) {
+            unknown("it cannot be reached since " + silent.toSeconds() + " s: " + error.getMessage());
+        } else {
+            lookAfter(pause.compareTo(LONGEST_PAUSE) < 0 ? pause : LONGEST_PAUSE);
+        }
+    }
+
+    private void unknown(String why) {
+        D8Exception first;
+        synchronized (this) {
+            first = lost;
+        }
+        Reason reason = first instanceof UnknownOutcomeException seen ? seen.reason() : Reason.TIMEOUT;
+        result.completeExceptionally(new UnknownOutcomeException(
+                reason,
+                "slave " + slave + " had task " + invocation.taskId() + " and nobody knows what became of it: "
+                        + (first == null ? "" : first.getMessage() + "; ") + why,
+                first));
+    }
+
+    /** Lets go of everything. What is still open is given up, and the slave told so by that. */
+    private void over() {
+        List<CompletableFuture<TaskResult>> left;
+        TimeSource.Scheduled waits;
+        boolean tell;
+        synchronized (this) {
+            left = calls.stream().filter(call -> !call.isDone()).toList();
+            waits = timer;
+            tell = left.isEmpty() && result.isCancelled();
+        }
+        if (waits != null) {
+            waits.cancel();
+        }
+        left.forEach(call -> call.cancel(true));
+        if (tell) {
+            connection.cancel(invocation.taskId());
+        }
+    }
+}
