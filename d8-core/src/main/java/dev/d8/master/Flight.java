@@ -40,6 +40,11 @@ final class Flight {
 
     private static final Duration LONGEST_PAUSE = Duration.ofSeconds(15);
 
+    /** How often in a row a slave says that it has never heard of the task, before one no longer waits for an open call to arrive. */
+    private static final int ABSENCES = 2;
+
+    private static final int MOST_SENDINGS = 5;
+
     final CompletableFuture<TaskResult> result = new CompletableFuture<>();
 
     private final String slave;
@@ -54,10 +59,12 @@ final class Flight {
     private int open;
     private int lookings;
     private boolean looking;
-    private boolean resent;
+    private int sendings;
+    private int absences;
     private long lastContact;
     private int missedInARow;
     private @Nullable D8Exception lost;
+    private @Nullable D8Exception withdrawn;
     private TimeSource.@Nullable Scheduled timer;
 
     /**
@@ -97,6 +104,7 @@ final class Flight {
         synchronized (this) {
             calls.add(call);
             open++;
+            sendings++;
         }
         call.whenComplete((value, error) -> {
             synchronized (this) {
@@ -111,14 +119,16 @@ final class Flight {
     }
 
     private void failed(D8Exception error) {
-        boolean first;
+        boolean only;
+        boolean others;
         synchronized (this) {
-            first = !resent;
+            only = sendings == 1;
+            others = open > 0;
             lost = lost == null || !(error instanceof SlaveUnreachableException) ? error : lost;
         }
-        if (!(error instanceof UnknownOutcomeException) && first) {
+        if (!(error instanceof UnknownOutcomeException) && only) {
             result.completeExceptionally(error); // It certainly did not start.
-        } else if (error instanceof UnknownOutcomeException) {
+        } else if (error instanceof UnknownOutcomeException || others) {
             look();
         } else {
             forget(error);
@@ -130,18 +140,31 @@ final class Flight {
         if (result.isDone()) {
             return;
         }
+        synchronized (this) {
+            withdrawn = refusal;
+        }
         connection.cancel(invocation.taskId()).whenComplete((state, error) -> {
-            boolean never = error == null
-                    && state.result()
-                            .filter(end -> end.termination().status() == Termination.Status.CANCELLED)
-                            .filter(end -> end.timing().isEmpty())
-                            .isPresent();
-            if (never) {
-                result.completeExceptionally(refusal);
+            if (error == null && state.result().isPresent()) {
+                ended(state.result().get());
             } else {
                 look();
             }
         });
+    }
+
+    /** It is over; what was withdrawn has not failed, it has never run. */
+    private void ended(TaskResult end) {
+        D8Exception refusal;
+        synchronized (this) {
+            refusal = withdrawn;
+        }
+        if (refusal == null || end.termination().status() != Termination.Status.CANCELLED) {
+            result.complete(end);
+        } else if (end.timing().isEmpty()) {
+            result.completeExceptionally(refusal);
+        } else {
+            unknown("it came after all, and was ended");
+        }
     }
 
     private void lookAfter(Duration pause) {
@@ -187,8 +210,11 @@ final class Flight {
             neverCame();
             return;
         }
+        synchronized (this) {
+            absences = 0;
+        }
         switch (state.get().phase()) {
-            case DONE -> result.complete(state.get().result().orElseThrow());
+            case DONE -> ended(state.get().result().orElseThrow());
             case FORGOTTEN -> unknown("it has run there, and its result is no longer kept");
             default -> {
                 boolean waits;
@@ -213,16 +239,24 @@ final class Flight {
                 unknown(restarted(health));
                 return;
             }
+            boolean underWay;
+            boolean enough;
             synchronized (this) {
-                if (open > 0) {
-                    // On its way, maybe for a while: the connection will tell, or time out.
-                    lookAfter(LOOK_EVERY);
-                    return;
-                }
-                resent = true;
+                underWay = open > 0 && ++absences < ABSENCES;
+                enough = sendings >= MOST_SENDINGS;
+                absences = underWay ? absences : 0;
             }
-            send(1);
-            lookAfter(LOOK_EVERY);
+            if (underWay) {
+                lookAfter(LOOK_EVERY);
+            } else if (enough) {
+                forget(new SlaveUnreachableException(
+                        slave + ": task " + invocation.taskId() + " was sent " + MOST_SENDINGS
+                                + " times and does not arrive",
+                        null));
+            } else {
+                send(1); // The calls before stay open: to give one up would end the task.
+                lookAfter(LOOK_EVERY);
+            }
         });
     }
 
