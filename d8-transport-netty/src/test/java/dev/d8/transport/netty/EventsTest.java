@@ -199,6 +199,34 @@ class EventsTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void who_comes_late_gets_all_that_is_kept_however_much_it_is(boolean over) throws Exception {
+        int length = 200 << 10;
+        submit();
+        try (RawConnection early = open().send(get(events(), ""))) {
+            early.read(false);
+            early.readChunk();
+            task.say("z".repeat(length));
+            for (int heard = 0; heard < length; ) {
+                heard += Math.toIntExact(
+                        early.readChunk().chars().filter(c -> c == 'z').count());
+            }
+            if (over) {
+                task.end();
+                assertThat(early.readChunk()).contains("\"type\":\"result\"");
+            }
+        }
+        try (RawConnection late = open().send(get(events(), ""))) {
+            late.read(false);
+            assertThat(late.readChunk()).contains("started");
+            for (int heard = 0; heard < length; ) {
+                heard += Math.toIntExact(
+                        late.readChunk().chars().filter(c -> c == 'z').count());
+            }
+        }
+    }
+
     @Test
     void a_call_that_accepts_events_hears_its_task_as_it_runs() throws Exception {
         task.say("one\n");
