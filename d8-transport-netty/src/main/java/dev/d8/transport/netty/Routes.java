@@ -34,6 +34,7 @@ final class Routes {
 
     static final String HEALTH = "/api/health";
     static final String VERSION = "/api/version";
+    static final String OPENAPI = "/api/openapi.json";
     static final String EXECUTE = "/api/execute";
     static final String BATCH = EXECUTE + "/batch";
     static final String TASKS = "/api/tasks";
@@ -121,6 +122,9 @@ final class Routes {
             }
             case VERSION -> {
                 return isGet(method) ? version() : GET_ONLY;
+            }
+            case OPENAPI -> {
+                return isGet(method) ? OpenApi.ANSWER : GET_ONLY;
             }
             case EXECUTE -> {
                 return isPost(method) ? task(headers, length, peer, calls::execute) : POST_ONLY;
