@@ -312,7 +312,6 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
             awaitingWritable = false;
             next(ctx);
         }
-        ctx.fireChannelWritabilityChanged(); // To an answer in pieces, which flows before this handler is gone.
     }
 
     private void next(ChannelHandlerContext ctx) {

@@ -49,6 +49,6 @@ final class QuietLog implements BeforeAllCallback, AfterAllCallback {
 
     private static List<Logger> logs() {
         return List.of((Logger) LoggerFactory.getLogger(Logger.ROOT_LOGGER_NAME), (Logger)
-                LoggerFactory.getLogger(Routes.class)); // Which the tests' configuration keeps from the root.
+                LoggerFactory.getLogger(Trouble.class)); // Which the tests' configuration keeps from the root.
     }
 }

@@ -49,7 +49,7 @@ class RequestFuzzTest {
             "threads", "1");
 
     private static final List<Logger> LOGS = List.of((Logger) LoggerFactory.getLogger(Logger.ROOT_LOGGER_NAME), (Logger)
-            LoggerFactory.getLogger(Routes.class)); // Which the tests' configuration keeps from the root.
+            LoggerFactory.getLogger(Trouble.class)); // Which the tests' configuration keeps from the root.
 
     private static final ListAppender<ILoggingEvent> LOGGED = new ListAppender<>();
     private static final PromptService SERVICE = new PromptService();
