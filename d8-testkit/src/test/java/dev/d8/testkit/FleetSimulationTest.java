@@ -13,22 +13,16 @@ import dev.d8.Token;
 import dev.d8.UnknownOutcomeException;
 import dev.d8.VersionInfo;
 import dev.d8.master.SlaveManager;
-import dev.d8.spi.Credentials;
 import dev.d8.spi.ServerSecurity;
-import dev.d8.spi.SlaveClient;
-import dev.d8.spi.SlaveService;
-import dev.d8.spi.Transport;
 import dev.d8.testkit.FaultyTransport.Fault;
 import dev.d8.version.VersionProvider;
 import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -57,37 +51,12 @@ class FleetSimulationTest {
         }
     }
 
-    /** A network on which slaves can be cut off: what is sent then is lost, and so are answers. */
-    private static final class Partitions implements Transport {
-        private final Transport inner;
-        final Set<String> cutOff = new HashSet<>();
-
-        Partitions(Transport inner) {
-            this.inner = inner;
-        }
-
-        @Override
-        public Binding serve(SlaveService service, URI bind, ServerSecurity security) {
-            return inner.serve(service, bind, security);
-        }
-
-        @Override
-        public SlaveClient connect(URI slave, Credentials credentials) {
-            return new CutClient(inner.connect(slave, credentials), () -> cutOff.contains(slave.getHost()));
-        }
-
-        @Override
-        public void close() {
-            inner.close();
-        }
-    }
-
     private static void run(long seed) {
         String context = "seed " + seed;
         Random random = new Random(seed);
         FakeTime time = new FakeTime();
         InMemoryTransport network = new InMemoryTransport();
-        Partitions partitions = new Partitions(network);
+        CutTransport partitions = new CutTransport(network);
         FaultyTransport.Builder faulty =
                 FaultyTransport.around(partitions, time).seed(seed);
         for (Fault fault : Fault.values()) { // Doubled requests, too: these slaves know them.
@@ -163,7 +132,7 @@ class FleetSimulationTest {
         }
     }
 
-    private static void upset(Random random, List<String> names, List<SimulatedSlave> slaves, Partitions partitions) {
+    private static void upset(Random random, List<String> names, List<SimulatedSlave> slaves, CutTransport partitions) {
         int which = random.nextInt(names.size());
         switch (random.nextInt(6)) {
             case 0 -> slaves.get(which).crash();
