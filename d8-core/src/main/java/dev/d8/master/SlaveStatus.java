@@ -1,5 +1,7 @@
 package dev.d8.master;
 
+import java.util.Locale;
+
 /** How the master sees a slave. */
 public enum SlaveStatus {
     /** Not checked yet. */
@@ -11,5 +13,10 @@ public enum SlaveStatus {
     /** It did not answer, three times. */
     DEAD,
     /** It answers and is about to stop, so it gets no task. */
-    DRAINING
+    DRAINING;
+
+    /** Returns the name in notices, in lower case. */
+    public String wireName() {
+        return name().toLowerCase(Locale.ROOT);
+    }
 }
