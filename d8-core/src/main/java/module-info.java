@@ -2,6 +2,7 @@
 module dev.d8.core {
     requires static transitive org.jspecify;
     requires transitive micrometer.core;
+    requires java.net.http;
     requires org.slf4j;
     requires tools.jackson.databind;
     requires org.eclipse.jgit;
