@@ -2,6 +2,7 @@ package dev.d8.launcher;
 
 import dev.d8.ConfigurationException;
 import dev.d8.master.ConnectionPolicy;
+import dev.d8.master.Notices;
 import dev.d8.master.Slave;
 import dev.d8.master.SlaveManager;
 import java.io.IOException;
@@ -38,6 +39,9 @@ final class MasterCommand implements Callable<Integer> {
     @Mixin
     private final MasterOptions master = new MasterOptions();
 
+    @Mixin
+    private final NoticeOptions told = new NoticeOptions();
+
     @Option(names = "--slave", paramLabel = "ID=HOST:PORT", description = "a slave to watch; repeat it for more")
     private List<String> slaves = List.of();
 
@@ -57,11 +61,16 @@ final class MasterCommand implements Callable<Integer> {
                     spec.commandLine(), "no slave to watch: --slave ID=HOST:PORT or --slaves-file");
         }
         PrintWriter out = spec.commandLine().getOut();
-        SlaveManager manager = master.manager(ConnectionPolicy.DEFAULT)
-                .listener((before, after) -> print(out, before, after))
-                .build();
+        SlaveManager.Builder builder =
+                master.manager(ConnectionPolicy.DEFAULT).listener((before, after) -> print(out, before, after));
+        List<Notices> notices = told.notifiers(master::secret).stream()
+                .map(notifier -> Notices.builder(notifier).build())
+                .toList();
+        notices.forEach(builder::listener);
+        SlaveManager manager = builder.build();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             manager.close();
+            notices.forEach(Notices::close);
             Runtime.getRuntime().halt(Main.DONE);
         }));
         for (Entry entry : entries) {

@@ -67,6 +67,11 @@ final class MasterOptions {
         }
     }
 
+    /** Returns a secret, as {@link TokenOptions#secret}. */
+    String secret(String option, String name) {
+        return token.secret(option, name);
+    }
+
     /** Starts a manager with these settings. */
     SlaveManager.Builder manager(ConnectionPolicy connections) {
         return SlaveManager.builder()

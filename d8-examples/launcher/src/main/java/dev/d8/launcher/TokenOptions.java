@@ -28,6 +28,14 @@ final class TokenOptions {
     private static final String READ = "SLAVE_READ_TOKEN";
     private static final List<String> NAMES = List.of(TOKEN, PREVIOUS, READ);
 
+    /** Signs what a webhook gets. */
+    static final String WEBHOOK_SECRET = "D8_WEBHOOK_SECRET";
+
+    /** The token of a bot that writes into a chat. */
+    static final String TELEGRAM_TOKEN = "D8_TELEGRAM_TOKEN";
+
+    private static final List<String> SECRETS = List.of(WEBHOOK_SECRET, TELEGRAM_TOKEN);
+
     @Option(
             names = "--env-file",
             paramLabel = "FILE",
@@ -44,6 +52,7 @@ final class TokenOptions {
     private @Nullable Path tokenFile;
 
     private final Map<String, String> environment;
+    private @Nullable Map<String, String> handedOver;
 
     TokenOptions() {
         this(System.getenv());
@@ -97,6 +106,23 @@ final class TokenOptions {
         }
     }
 
+    /**
+     * Returns one of {@link #WEBHOOK_SECRET} and {@link #TELEGRAM_TOKEN}, from where the tokens come from but the token file.
+     *
+     * @throws ConfigurationException if it is not set; the message names the option that needs it
+     */
+    String secret(String option, String name) {
+        Map<String, String> set = fromEnvironment();
+        String value = set.containsKey(name)
+                ? set.get(name)
+                : fromEnvFile(List.of(name)).get(name);
+        if (value == null) {
+            throw new ConfigurationException(
+                    option + ": " + name + " is not set (expected: in the environment or in .env)");
+        }
+        return value;
+    }
+
     /** Returns the files that may hold one, as far as there are such. */
     List<Path> files() {
         return Stream.of(envFile != null ? envFile : Path.of(".env"), tokenFile)
@@ -106,12 +132,20 @@ final class TokenOptions {
     }
 
     private Map<String, String> variables() {
-        Map<String, String> set = new HashMap<>();
-        NAMES.forEach(name -> put(set, name, environment.get(name)));
-        set.putAll(fromLauncher());
+        Map<String, String> set = fromEnvironment();
         if (!set.containsKey(TOKEN)) {
-            fromEnvFile().forEach(set::putIfAbsent);
+            fromEnvFile(NAMES).forEach(set::putIfAbsent);
         }
+        return set;
+    }
+
+    private Map<String, String> fromEnvironment() {
+        if (handedOver == null) {
+            handedOver = fromLauncher(); // Which can be read only once.
+        }
+        Map<String, String> set = new HashMap<>();
+        Stream.concat(NAMES.stream(), SECRETS.stream()).forEach(name -> put(set, name, environment.get(name)));
+        set.putAll(handedOver);
         return set;
     }
 
@@ -129,11 +163,12 @@ final class TokenOptions {
             try {
                 for (String line : Files.readAllLines(Path.of("/dev/fd/" + descriptor))) {
                     int end = line.indexOf('=');
-                    if (end < 0 || !NAMES.contains(line.substring(0, end))) {
+                    String name = line.substring(0, Math.max(0, end));
+                    if (!NAMES.contains(name) && !SECRETS.contains(name)) {
                         throw new ConfigurationException(
-                                "SLAVE_TOKEN: has a line break (expected: visible ASCII characters only)");
+                                "SLAVE_TOKEN: it or another secret has a line break (expected: visible ASCII characters only)");
                     }
-                    put(set, line.substring(0, end), line.substring(end + 1));
+                    put(set, name, line.substring(end + 1));
                 }
             } catch (IOException e) {
                 throw new ConfigurationException("SLAVE_TOKEN: the launcher script handed over no token: " + e, e);
@@ -142,7 +177,7 @@ final class TokenOptions {
         return set;
     }
 
-    private Map<String, String> fromEnvFile() {
+    private Map<String, String> fromEnvFile(List<String> names) {
         Path file = envFile != null ? envFile : Path.of(".env");
         if (!Files.isRegularFile(file)) {
             if (envFile != null) {
@@ -158,7 +193,7 @@ final class TokenOptions {
                 .load()
                 .entries(Dotenv.Filter.DECLARED_IN_ENV_FILE)
                 .forEach(entry -> put(set, entry.getKey(), entry.getValue()));
-        for (String name : NAMES) {
+        for (String name : names) {
             if (!set.containsKey(name)
                     && mentions(file, name)) { // but a token that cannot be read must not pass for none.
                 throw new ConfigurationException(

@@ -3,15 +3,21 @@ package dev.d8.launcher;
 import static dev.d8.launcher.Cli.TOKEN;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.sun.net.httpserver.HttpServer;
 import dev.d8.examples.shell.ShellExecutorProvider;
 import dev.d8.launcher.Cli.Ended;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.jar.JarEntry;
 import java.util.jar.JarOutputStream;
 import java.util.stream.Stream;
@@ -169,22 +175,48 @@ class LauncherTest {
     }
 
     @Test
-    void a_master_tells_of_every_change() throws Exception {
+    void a_master_tells_of_every_change_and_has_a_webhook_told() throws Exception {
+        Queue<String> posted = new ConcurrentLinkedQueue<>();
+        HttpServer hook = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        hook.createContext("/", exchange -> {
+            posted.add(exchange.getRequestHeaders().getFirst("D8-Signature")
+                    + new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8));
+            exchange.sendResponseHeaders(204, -1);
+            exchange.close();
+        });
+        hook.start();
+        Files.writeString(folder.resolve(".env"), "D8_WEBHOOK_SECRET=" + TOKEN + "\n");
         try (Cli.Running slave = new Cli.Running(
                         Cli.start(ENVIRONMENT, folder, "slave", "--port", "0", "--executors", "python"));
-                Cli.Running master = new Cli.Running(watching(slave))) {
+                Cli.Running master = new Cli.Running(
+                        watching(slave, "http://127.0.0.1:" + hook.getAddress().getPort()))) {
             assertThat(master.await(" pi ")).isEqualTo("UNKNOWN -> ALIVE: it answers");
             assertThat(master.await(" nobody ")).startsWith("UNKNOWN -> DEAD: cannot reach");
-            assertThat(master.terminate().exit()).isZero();
+            Ended ended = master.terminate();
+            assertThat(ended.exit()).isZero();
+            assertThat(ended.err()).doesNotContain(TOKEN);
+            assertThat(String.join("", posted))
+                    .startsWith("t=")
+                    .contains("\"slave\":\"pi\"", "\"to\":\"alive\"", "\"slave\":\"nobody\"", "\"to\":\"dead\"");
+        } finally {
+            hook.stop(0);
         }
     }
 
-    private Process watching(Cli.Running slave) throws IOException {
+    private Process watching(Cli.Running slave, String hook) throws IOException {
         URI address = URI.create(slave.await("listening on "));
         Path file = Files.writeString(
                 folder.resolve("slaves"), "# ours\n\npi=" + address.getAuthority() + " arm64 # the small one\n");
         return Cli.start(
-                ENVIRONMENT, folder, "master", "--slaves-file", file.toString(), "--slave", "nobody=127.0.0.1:1");
+                ENVIRONMENT,
+                folder,
+                "master",
+                "--slaves-file",
+                file.toString(),
+                "--slave",
+                "nobody=127.0.0.1:1",
+                "--notify-webhook",
+                hook);
     }
 
     @Test

@@ -81,4 +81,22 @@ class TokenOptionsTest {
                 .isInstanceOf(ConfigurationException.class)
                 .hasMessageStartingWith("the tokens named \"token\" and \"previous\" are the same");
     }
+
+    @Test
+    void a_secret_of_notices_comes_from_the_environment_or_an_env_file() throws Exception {
+        String env = file("env", "D8_WEBHOOK_SECRET=filed\nD8_TELEGRAM_TOKEN=\n");
+        TokenOptions options = options(Map.of("SLAVE_TOKEN", "today"), "--env-file", env);
+        assertThat(options.secret("--notify-webhook", "D8_WEBHOOK_SECRET")).isEqualTo("filed");
+        assertThat(options(Map.of("D8_WEBHOOK_SECRET", "set"), "--env-file", env)
+                        .secret("--notify-webhook", "D8_WEBHOOK_SECRET"))
+                .isEqualTo("set");
+        assertThatThrownBy(() -> options.secret("--notify-telegram", "D8_TELEGRAM_TOKEN"))
+                .isInstanceOf(ConfigurationException.class)
+                .hasMessageContaining("its D8_TELEGRAM_TOKEN cannot be read");
+        assertThatThrownBy(() -> options(Map.of(), "--env-file", file("empty", ""))
+                        .secret("--notify-telegram", "D8_TELEGRAM_TOKEN"))
+                .isInstanceOf(ConfigurationException.class)
+                .hasMessage(
+                        "--notify-telegram: D8_TELEGRAM_TOKEN is not set (expected: in the environment or in .env)");
+    }
 }

@@ -81,11 +81,12 @@ class TokenProcessTest {
         ProcessBuilder builder = script("slave", "--port", "0", "--executors", "python", "--audit-log", "audit.log");
         builder.environment()
                 .putAll(Map.of("SLAVE_TOKEN", TOKEN, "SLAVE_TOKEN_PREVIOUS", PREVIOUS, "SLAVE_READ_TOKEN", READ));
+        builder.environment().putAll(Map.of("D8_WEBHOOK_SECRET", "a master's", "D8_TELEGRAM_TOKEN", "a master's"));
         try (Cli.Running slave = new Cli.Running(builder.start())) {
             URI uri = URI.create(slave.await("listening on "));
             assertThat(Files.readString(Path.of("/proc/" + slave.process.pid() + "/environ")))
                     .contains("JAVA_HOME=")
-                    .doesNotContain("TOKEN", TOKEN, PREVIOUS, READ);
+                    .doesNotContain("TOKEN", "SECRET", TOKEN, PREVIOUS, READ, "a master's");
             String program = "{\"command\":\"import os; print(sorted(n for n in os.environ if 'TOKEN' in n))\"}";
             assertThat(send(uri, "/api/execute", PREVIOUS, program).body()).contains("\"output\":\"[]\\n\"");
             assertThat(send(uri, "/api/execute", READ, program).statusCode()).isEqualTo(403);
@@ -103,6 +104,24 @@ class TokenProcessTest {
                             stopped -> assertThat(stopped).contains("\"event\":\"stopped\""))
                     .noneMatch(line -> line.contains(TOKEN) || line.contains(PREVIOUS) || line.contains(READ));
         }
+    }
+
+    @Test
+    void a_master_gets_the_secrets_of_its_notices_from_the_script_and_says_which_it_lacks() throws Exception {
+        ProcessBuilder builder = script(
+                "master",
+                "--slave",
+                "pi=127.0.0.1:1",
+                "--notify-webhook",
+                "http://[::1]:1/",
+                "--notify-telegram",
+                "-100");
+        builder.environment().putAll(Map.of("SLAVE_TOKEN", TOKEN, "D8_WEBHOOK_SECRET", TOKEN));
+        Cli.Ended ended = Cli.ended(builder.start(), "");
+        assertThat(ended.err().strip())
+                .isEqualTo(
+                        "d8: --notify-telegram: D8_TELEGRAM_TOKEN is not set (expected: in the environment or in .env)");
+        assertThat(ended.exit()).isEqualTo(2);
     }
 
     @Test
