@@ -6,10 +6,12 @@ import org.jetbrains.lincheck.datastructures.IntGen;
 import org.jetbrains.lincheck.datastructures.ModelCheckingOptions;
 import org.jetbrains.lincheck.datastructures.Operation;
 import org.jetbrains.lincheck.datastructures.Param;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Every interleaving of calls on one breaker must look like some order of them: one health check decides, never two. */
 @Param(name = "pass", gen = IntGen.class, conf = "0:1")
+@Tag("other-runtime")
 public class CircuitBreakerConcurrencyTest {
 
     private static final ConnectionPolicy ONE_FAILURE_OPENS = new ConnectionPolicy(

@@ -20,9 +20,11 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** What a master promises while everything on the way breaks at random: a seed a run, printed where it fails. */
+@Tag("other-runtime")
 class DeliveryUnderFaultsTest {
 
     private static final int SEEDS = 300;

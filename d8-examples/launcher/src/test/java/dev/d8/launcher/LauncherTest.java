@@ -8,6 +8,8 @@ import dev.d8.examples.shell.ShellExecutorProvider;
 import dev.d8.launcher.Cli.Ended;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
@@ -51,10 +53,11 @@ class LauncherTest {
             strings = {
                 "demo", "slave", "run", "submit", "status", "logs", "cancel", "health", "version", "master", "keygen"
             })
-    void every_command_explains_itself(String command) throws Exception {
-        Ended ended = Cli.run(Map.of(), folder, "", command, "--help");
-        assertThat(ended.exit()).isZero();
-        assertThat(ended.out()).contains("Usage: d8 " + command);
+    void every_command_explains_itself(String command) {
+        StringWriter out = new StringWriter();
+        assertThat(Main.commandLine().setOut(new PrintWriter(out)).execute(command, "--help"))
+                .isZero();
+        assertThat(out.toString()).contains("Usage: d8 " + command);
     }
 
     @Test

@@ -33,12 +33,14 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What a slave's owner reads where Docker cannot be used. Needs no engine, but for the last. */
 @Timeout(60)
+@Tag("other-runtime")
 class DockerEngineTest {
 
     private static final String INFO =

@@ -33,12 +33,14 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** On a real engine, in containers that are made for each task. */
 @Timeout(120)
+@Tag("other-runtime")
 class DockerExecutorTest {
 
     private static final String SLAVE = "test-" + UUID.randomUUID();

@@ -7,9 +7,11 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The contract of all executors, on a real virtual environment. */
+@Tag("other-runtime")
 class VenvContractTest extends ExecutorContract {
 
     @TempDir

@@ -7,11 +7,13 @@ import java.io.OutputStream;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** An agent on its own, such as one in a container, whose slave is out of reach without having hung up. */
 @Timeout(60)
+@Tag("other-runtime")
 class AgentPatienceTest {
 
     private static final String PYTHON = PythonInterpreter.onPath("python3")
