@@ -84,7 +84,7 @@ final class Flight {
         this.slave = slave;
         this.connection = connection;
         this.invocation = invocation;
-        this.listener = listener;
+        this.listener = listener == ExecutionListener.NONE ? listener : new Heard(listener);
         this.bootId = bootId;
         this.time = time;
         this.patience = patience;
@@ -100,7 +100,10 @@ final class Flight {
     }
 
     private void send(int tries) {
-        CompletableFuture<TaskResult> call = connection.executeUnhurried(invocation, listener, tries);
+        // A slave tells a task from its beginning: who has heard something would hear it twice.
+        ExecutionListener hears =
+                listener instanceof Heard heard && heard.something ? ExecutionListener.NONE : listener;
+        CompletableFuture<TaskResult> call = connection.executeUnhurried(invocation, hears, tries);
         synchronized (this) {
             calls.add(call);
             open++;
@@ -300,6 +303,34 @@ final class Flight {
                 "slave " + slave + " had task " + invocation.taskId() + " and nobody knows what became of it: "
                         + (first == null ? "" : first.getMessage() + "; ") + why,
                 first));
+    }
+
+    /** Knows whether its listener has heard anything yet. */
+    private static final class Heard implements ExecutionListener {
+        private final ExecutionListener listener;
+        volatile boolean something;
+
+        Heard(ExecutionListener listener) {
+            this.listener = listener;
+        }
+
+        @Override
+        public void started() {
+            something = true;
+            listener.started();
+        }
+
+        @Override
+        public void output(Stream stream, byte[] chunk) {
+            something = true;
+            listener.output(stream, chunk);
+        }
+
+        @Override
+        public void progress(double percent, String message) {
+            something = true;
+            listener.progress(percent, message);
+        }
     }
 
     /** Lets go of everything. What is still open is given up, and the slave told so by that. */

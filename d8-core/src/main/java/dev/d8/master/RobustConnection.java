@@ -36,8 +36,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class RobustConnection implements SlaveClient {
 
-    /** Longer than anybody waits. */
-    private static final Duration UNHURRIED = Duration.ofDays(365);
+    /** No time-out. */
+    private static final Duration UNHURRIED = Duration.ZERO;
 
     private final SlaveClient client;
     private final String slave;
@@ -198,15 +198,19 @@ public final class RobustConnection implements SlaveClient {
         CompletableFuture<T> result = new CompletableFuture<>();
         AtomicBoolean over = new AtomicBoolean();
         CompletableFuture<T> inner = call.get();
-        TimeSource.Scheduled timer = time.schedule(limit, () -> {
-            if (over.compareAndSet(false, true)) {
-                UnknownOutcomeException late = new UnknownOutcomeException(
-                        Reason.TIMEOUT, slave + ": no " + what + " within " + limit.toMillis() / 1000.0 + " s", null);
-                settle(pass, late);
-                inner.cancel(true);
-                result.completeExceptionally(late);
-            }
-        });
+        TimeSource.Scheduled timer = limit.equals(UNHURRIED)
+                ? () -> {}
+                : time.schedule(limit, () -> {
+                    if (over.compareAndSet(false, true)) {
+                        UnknownOutcomeException late = new UnknownOutcomeException(
+                                Reason.TIMEOUT,
+                                slave + ": no " + what + " within " + limit.toMillis() / 1000.0 + " s",
+                                null);
+                        settle(pass, late);
+                        inner.cancel(true);
+                        result.completeExceptionally(late);
+                    }
+                });
         inner.whenComplete((answer, error) -> {
             if (over.compareAndSet(false, true)) {
                 timer.cancel();

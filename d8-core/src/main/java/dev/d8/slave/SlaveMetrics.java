@@ -6,6 +6,7 @@ import dev.d8.NoExecutorException;
 import dev.d8.SlaveRefusedException;
 import dev.d8.TaskIdTakenException;
 import dev.d8.TaskResult;
+import dev.d8.Termination;
 import dev.d8.Timing;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.Gauge;
@@ -13,12 +14,15 @@ import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.IntSupplier;
 
 /** What a slave counts of its tasks. Thread-safe. */
 final class SlaveMetrics {
 
     private final MeterRegistry registry;
+    private final Map<Over, Counter> over = new ConcurrentHashMap<>();
     private final Timer queue;
     private final Timer start;
     private final Timer run;
@@ -56,12 +60,19 @@ final class SlaveMetrics {
                 .register(registry);
     }
 
-    void over(TaskResult result) {
-        Counter.builder("d8.tasks")
+    /** A way in which tasks end. */
+    private record Over(Termination.Status status, String method) {}
+
+    private Counter counter(Over way) {
+        return Counter.builder("d8.tasks")
                 .description("Tasks that are over, by what became of them and what ran them")
-                .tag("status", result.termination().status().wireName())
-                .tag("method", result.method().isEmpty() ? "none" : result.method())
-                .register(registry)
+                .tag("status", way.status().wireName())
+                .tag("method", way.method().isEmpty() ? "none" : way.method())
+                .register(registry);
+    }
+
+    void over(TaskResult result) {
+        over.computeIfAbsent(new Over(result.termination().status(), result.method()), this::counter)
                 .increment();
         result.timing().ifPresent(this::took);
     }

@@ -48,13 +48,13 @@ final class TaskEvents implements ExecutionListener {
     private static final byte[] NONE = {};
 
     private final TimeSource time;
-    private final ProgressFilter filter;
+    private @Nullable ProgressFilter filter;
 
     /** What the task's own thread has of characters that are not whole yet. */
-    private final Map<Stream, byte[]> halves = new EnumMap<>(Stream.class);
+    private Map<Stream, byte[]> halves = Map.of();
 
     private final TreeMap<Long, Segment> segments = new TreeMap<>();
-    private final Set<Feed> feeds = new LinkedHashSet<>();
+    private Set<Feed> feeds = Set.of();
     private long nextSegment;
     private long offset;
     private int kept;
@@ -71,17 +71,24 @@ final class TaskEvents implements ExecutionListener {
         this.time = time;
         this.mostPatience = patience.toNanos();
         this.patience = mostPatience;
-        filter = new ProgressFilter(new ProgressFilter.Sink() {
-            @Override
-            public void output(byte[] bytes) {
-                append(Stream.STDOUT, bytes);
-            }
+    }
 
-            @Override
-            public void progress(double percent, String message) {
-                TaskEvents.this.progress(percent, message);
-            }
-        });
+    /** Made with the first output: ten thousand of these are kept, and most have written little or nothing. */
+    private ProgressFilter filter() {
+        if (filter == null) {
+            filter = new ProgressFilter(new ProgressFilter.Sink() {
+                @Override
+                public void output(byte[] bytes) {
+                    append(Stream.STDOUT, bytes);
+                }
+
+                @Override
+                public void progress(double percent, String message) {
+                    TaskEvents.this.progress(percent, message);
+                }
+            });
+        }
+        return filter;
     }
 
     /** A piece of one stream, or a word about the progress. Guarded by the events. */
@@ -112,7 +119,7 @@ final class TaskEvents implements ExecutionListener {
     @Override
     public void output(Stream stream, byte[] chunk) {
         if (stream == Stream.STDOUT) {
-            filter.accept(chunk);
+            filter().accept(chunk);
         } else {
             append(stream, chunk);
         }
@@ -126,12 +133,13 @@ final class TaskEvents implements ExecutionListener {
 
     /** Says that no more output comes. */
     void outputEnds() {
-        filter.end();
-        halves.forEach((stream, half) -> {
-            if (half.length > 0) {
-                store(stream, half);
-            }
-        });
+        if (filter != null) {
+            filter.end();
+            filter = null;
+        }
+        Map<Stream, byte[]> left = halves;
+        halves = Map.of();
+        left.forEach(this::store);
     }
 
     /** A character that is cut in two waits for its other half, so that what is text stays text. */
@@ -143,7 +151,15 @@ final class TaskEvents implements ExecutionListener {
             System.arraycopy(chunk, 0, all, half.length, chunk.length);
         }
         int whole = all.length - Utf8.cutOff(all, 0, all.length);
-        halves.put(stream, whole == all.length ? NONE : Arrays.copyOfRange(all, whole, all.length));
+        if (half.length > 0 || whole < all.length) {
+            Map<Stream, byte[]> now = new EnumMap<>(Stream.class);
+            now.putAll(halves);
+            now.remove(stream);
+            if (whole < all.length) {
+                now.put(stream, Arrays.copyOfRange(all, whole, all.length));
+            }
+            halves = now;
+        }
         if (whole > 0) {
             store(stream, whole == all.length ? all : Arrays.copyOf(all, whole));
         }
@@ -233,7 +249,9 @@ final class TaskEvents implements ExecutionListener {
         List<Feed> waiting;
         synchronized (this) {
             change.run();
-            waiting = feeds.stream().filter(Feed::stopsWaiting).toList();
+            waiting = feeds.isEmpty()
+                    ? List.of()
+                    : feeds.stream().filter(Feed::stopsWaiting).toList();
         }
         waiting.forEach(feed -> feed.available.run());
     }
@@ -246,6 +264,9 @@ final class TaskEvents implements ExecutionListener {
      */
     synchronized TaskFeed follow(long from, Runnable available) {
         Feed feed = new Feed(from, available);
+        if (feeds.isEmpty()) {
+            feeds = new LinkedHashSet<>();
+        }
         feeds.add(feed);
         return feed;
     }
@@ -347,7 +368,9 @@ final class TaskEvents implements ExecutionListener {
         public void close() {
             synchronized (TaskEvents.this) {
                 over = true;
-                feeds.remove(this);
+                if (feeds.contains(this)) {
+                    feeds.remove(this);
+                }
                 trim();
                 TaskEvents.this.notifyAll();
             }

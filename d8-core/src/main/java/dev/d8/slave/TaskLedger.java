@@ -19,9 +19,7 @@ import dev.d8.spi.SlaveTasks;
 import dev.d8.spi.TaskFeed;
 import dev.d8.spi.TaskHandle;
 import dev.d8.spi.TimeSource;
-import dev.d8.spi.WireFormat;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Iterator;
@@ -98,7 +96,7 @@ final class TaskLedger implements SlaveTasks {
 
     @Override
     public TaskHandle submit(Caller caller, Invocation invocation) {
-        byte[] fingerprint = fingerprint(invocation);
+        byte[] fingerprint = Fingerprint.of(invocation);
         TaskId id = invocation.taskId();
         Entry entry;
         synchronized (this) {
@@ -272,14 +270,6 @@ final class TaskLedger implements SlaveTasks {
     private synchronized void fetched(Entry entry) {
         if (unfetched.remove(entry)) {
             fetched.add(entry);
-        }
-    }
-
-    private static byte[] fingerprint(Invocation invocation) {
-        try {
-            return MessageDigest.getInstance("SHA-256").digest(WireFormat.json().encode(invocation));
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e); // Every JDK has it.
         }
     }
 

@@ -27,6 +27,7 @@ import picocli.CommandLine.Spec;
             CancelCommand.class,
             HealthCommand.class,
             VersionCommand.class,
+            SlavesCommand.class,
             MasterCommand.class,
             KeygenCommand.class
         },

@@ -51,7 +51,8 @@ class LauncherTest {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "demo", "slave", "run", "submit", "status", "logs", "cancel", "health", "version", "master", "keygen"
+                "demo", "slave", "run", "submit", "status", "logs", "cancel", "health", "version", "slaves", "master",
+                "keygen"
             })
     void every_command_explains_itself(String command) {
         StringWriter out = new StringWriter();
@@ -96,6 +97,12 @@ class LauncherTest {
                     with(common, "submit", "-"));
             assertThat(submitted.exit()).as(submitted.err()).isZero();
             String id = submitted.out().strip();
+            Ended fleet = Cli.run(
+                    ENVIRONMENT, folder, "", "slaves", "--slave", "pi=" + common[1], "--slave", "gone=127.0.0.1:1");
+            assertThat(fleet.exit()).isEqualTo(3);
+            assertThat(fleet.out())
+                    .containsPattern("pi +alive +[0-9]+ of [0-9]+ +\\S+ +python +http://127")
+                    .containsPattern("gone +dead +- .*http://127.0.0.1:1\n  .*refused");
             try (Cli.Running logs = new Cli.Running(Cli.start(ENVIRONMENT, folder, with(common, "logs", id)))) {
                 assertThat(logs.await("one")).isEmpty();
                 assertThat(Cli.run(ENVIRONMENT, folder, "", with(common, "status", id)))
@@ -224,7 +231,7 @@ class LauncherTest {
 
     @Test
     void a_master_without_slaves_or_with_a_malformed_one_says_so() throws Exception {
-        assertThat(Cli.run(Map.of(), folder, "", "master").err()).contains("no slave to watch");
+        assertThat(Cli.run(Map.of(), folder, "", "master").err()).contains("no slave: --slave ID=HOST:PORT");
         assertThat(Cli.run(Map.of(), folder, "", "master", "--slave", "pi").err())
                 .contains("expected: ID=HOST:PORT");
     }
