@@ -239,6 +239,11 @@ final class TaskEvents implements ExecutionListener {
         }
     }
 
+    /** Returns whether nobody follows, and nothing is kept that the result does not tell. */
+    synchronized boolean unused() {
+        return segments.isEmpty() && feeds.isEmpty();
+    }
+
     /** Returns how much it keeps, in bytes, or will when nobody follows. */
     synchronized int kept() {
         return last == null ? kept : Math.min(kept, KEPT_AFTER);

@@ -79,7 +79,10 @@ final class TaskLedger implements SlaveTasks {
     private static final class Entry {
         final TaskId id;
         final CompletableFuture<TaskResult> result = new CompletableFuture<>();
-        final TaskEvents events;
+
+        /** Null for one that is over and wrote nothing: most are kept for long and followed by nobody. */
+        @Nullable
+        TaskEvents events;
 
         /** Empty for one that was cancelled before it came. */
         byte[] fingerprint = new byte[0];
@@ -119,7 +122,7 @@ final class TaskLedger implements SlaveTasks {
             }
             entry = new Entry(id, time);
             entry.fingerprint = fingerprint;
-            entry.run = runner.start(caller, invocation, entry.events);
+            entry.run = runner.start(caller, invocation, events(entry));
             entries.put(id, entry);
         }
         CompletableFuture<TaskResult> running = entry.run.result;
@@ -148,11 +151,15 @@ final class TaskLedger implements SlaveTasks {
     }
 
     private void over(Entry entry, @Nullable TaskResult result, @Nullable Throwable failure) {
-        entry.events.end(result, failure);
+        TaskEvents events = events(entry);
+        events.end(result, failure);
         synchronized (this) {
             entry.run = null;
             if (result != null || !(failure instanceof D8Exception)) {
-                finish(entry, OVERHEAD + entry.events.kept() + (result == null ? 0 : size(result)));
+                finish(entry, OVERHEAD + events.kept() + (result == null ? 0 : size(result)));
+                if (result != null && events.unused()) {
+                    entry.events = null;
+                }
             } else {
                 entries.remove(entry.id); // It was turned away and did not start, so it may come again.
             }
@@ -162,6 +169,17 @@ final class TaskLedger implements SlaveTasks {
         } else {
             entry.result.completeExceptionally(failure == null ? new IllegalStateException("no result") : failure);
         }
+    }
+
+    private synchronized TaskEvents events(Entry entry) {
+        TaskEvents events = entry.events;
+        if (events == null) {
+            events = new TaskEvents(time);
+            events.started();
+            events.end(entry.result.join(), null);
+            entry.events = events;
+        }
+        return events;
     }
 
     private void finish(Entry entry, long size) {
@@ -221,7 +239,7 @@ final class TaskLedger implements SlaveTasks {
                         Optional.of(new ExecutorInfo(false, List.of(), Optional.empty())),
                         List.of(),
                         0);
-                entry.events.end(never, null);
+                events(entry).end(never, null);
                 entry.result.complete(never);
                 return true;
             }
@@ -316,7 +334,9 @@ final class TaskLedger implements SlaveTasks {
 
         @Override
         public TaskFeed follow(long from, Runnable available) {
-            return entry.events.follow(from, available);
+            synchronized (TaskLedger.this) {
+                return events(entry).follow(from, available);
+            }
         }
 
         @Override
