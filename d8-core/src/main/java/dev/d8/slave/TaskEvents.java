@@ -239,6 +239,11 @@ final class TaskEvents implements ExecutionListener {
         }
     }
 
+    /** Returns whether the task's first line was about to run. */
+    synchronized boolean wasStarted() {
+        return started;
+    }
+
     /** Returns whether nobody follows, and nothing is kept that the result does not tell. */
     synchronized boolean unused() {
         return segments.isEmpty() && feeds.isEmpty();

@@ -87,6 +87,7 @@ final class TaskLedger implements SlaveTasks {
         /** Empty for one that was cancelled before it came. */
         byte[] fingerprint = new byte[0];
 
+        boolean started;
         TaskRunner.@Nullable Run run;
         long size;
         long overAt;
@@ -157,6 +158,7 @@ final class TaskLedger implements SlaveTasks {
             entry.run = null;
             if (result != null || !(failure instanceof D8Exception)) {
                 finish(entry, OVERHEAD + events.kept() + (result == null ? 0 : size(result)));
+                entry.started = events.wasStarted();
                 if (result != null && events.unused()) {
                     entry.events = null;
                 }
@@ -175,7 +177,9 @@ final class TaskLedger implements SlaveTasks {
         TaskEvents events = entry.events;
         if (events == null) {
             events = new TaskEvents(time);
-            events.started();
+            if (entry.started) {
+                events.started();
+            }
             events.end(entry.result.join(), null);
             entry.events = events;
         }

@@ -9,6 +9,7 @@ import dev.d8.NoExecutorException;
 import dev.d8.Output;
 import dev.d8.SlaveRefusedException;
 import dev.d8.SlaveRefusedException.Reason;
+import dev.d8.TaskEvent;
 import dev.d8.TaskForgottenException;
 import dev.d8.TaskId;
 import dev.d8.TaskIdTakenException;
@@ -326,6 +327,19 @@ class SlaveTasksTest {
         gate.letGo(3);
         get(one.result());
         assertThat(many.get(2).state().phase()).isEqualTo(Phase.QUEUED);
+    }
+
+    @Test
+    void who_comes_late_hears_of_a_start_only_where_there_was_one() throws Exception {
+        SlaveTasks tasks = start(1, 2, 100);
+        tasks.submit(CALLER, task());
+        gate.awaitStarted();
+        Invocation waiting = task();
+        tasks.submit(CALLER, waiting);
+        tasks.cancel(CALLER, waiting.taskId());
+        TaskHandle never = tasks.find(waiting.taskId()).orElseThrow();
+        assertThat(never.follow(0, () -> {}).next()).isInstanceOf(TaskEvent.Ended.class);
+        gate.letGo(1);
     }
 
     @Test
