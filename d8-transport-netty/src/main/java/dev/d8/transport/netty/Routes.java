@@ -187,18 +187,18 @@ final class Routes {
 
     /** Goes on with whoever has shown a token that is good for this. */
     private Decision guarded(HttpHeaders headers, Peer peer, Scope needed, Function<Caller, Decision> then) {
-        Optional<Grant> grant = bearer(headers).flatMap(security::find);
-        if (grant.isEmpty()) {
-            service.turnedAway(peer.unknown(), "unauthorized");
-            Duration wait = guesses.wrong(peer.address());
-            return wait.isZero() ? UNAUTHORIZED : new Late(UNAUTHORIZED, wait);
-        }
-        Caller caller = peer.with(grant.get());
-        if (!grant.get().scope().covers(needed)) {
-            service.turnedAway(caller, "forbidden");
-            return FORBIDDEN;
-        }
         try {
+            Optional<Grant> grant = bearer(headers).flatMap(security::find);
+            if (grant.isEmpty()) {
+                service.turnedAway(peer.unknown(), "unauthorized");
+                Duration wait = guesses.wrong(peer.address());
+                return wait.isZero() ? UNAUTHORIZED : new Late(UNAUTHORIZED, wait);
+            }
+            Caller caller = peer.with(grant.get());
+            if (!grant.get().scope().covers(needed)) {
+                service.turnedAway(caller, "forbidden");
+                return FORBIDDEN;
+            }
             return then.apply(caller);
         } catch (RuntimeException e) {
             return failure(e);

@@ -8,9 +8,12 @@ import dev.d8.TaskId;
 import dev.d8.Token;
 import dev.d8.slave.SlaveServer;
 import dev.d8.spi.Options;
+import dev.d8.spi.ServerSecurity;
 import dev.d8.spi.Transport;
 import dev.d8.testkit.GatedExecutor;
+import dev.d8.testkit.RecordingSlaveService;
 import java.io.IOException;
+import java.net.URI;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -67,6 +70,23 @@ class ScopesTest {
 
     private static String task(TaskId id) {
         return "{\"command\":\"print(55)\",\"task_id\":\"" + id + "\"}";
+    }
+
+    @Test
+    void where_nobody_can_tell_which_tokens_there_are_it_is_500_and_nothing_runs() throws Exception {
+        RecordingSlaveService service = new RecordingSlaveService();
+        ServerSecurity broken = new ServerSecurity(() -> {
+            throw new IllegalStateException("the supplier's own fault");
+        });
+        Transport.Binding binding = transport.serve(service, URI.create("http://127.0.0.1:0"), broken);
+        try (RawConnection connection = new RawConnection(binding.uri())) {
+            assertThat(connection
+                            .send(Slave.execute("{\"command\":\"x\"}"))
+                            .read()
+                            .status())
+                    .isEqualTo(500);
+        }
+        assertThat(service.callsLeft()).isZero();
     }
 
     @Test
