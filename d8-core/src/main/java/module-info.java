@@ -6,6 +6,7 @@ module dev.d8.core {
     requires org.slf4j;
     requires tools.jackson.databind;
     requires org.eclipse.jgit;
+    requires com.h2database.mvstore;
 
     exports dev.d8;
     exports dev.d8.master;
@@ -16,6 +17,7 @@ module dev.d8.core {
     opens dev.d8 to
             tools.jackson.databind;
 
+    uses dev.d8.master.SlaveSelectorProvider;
     uses dev.d8.spi.TaskType;
     uses dev.d8.spi.ExecutorProvider;
     uses dev.d8.spi.TransportProvider;

@@ -19,15 +19,22 @@ import org.jspecify.annotations.Nullable;
  *     <td>was turned away</td><td>fails: it would be turned away again</td></tr>
  * <tr><td>{@link TaskForgottenException}</td><td>has run</td><td>fails</td></tr>
  * <tr><td>{@link UnknownOutcomeException}</td><td>may have run</td><td>fails, unless the task is idempotent</td></tr>
- * <tr><td>{@link NoSlaveException}, {@link ConfigurationException}</td><td>did not leave this machine</td><td>fails</td></tr>
+ * <tr><td>{@link NoSlaveException}, {@link ConfigurationException}, {@link QueueFullException},
+ *     {@link NotRecordedException}, {@link DeadlineExceededException}</td>
+ *     <td>did not leave this machine</td><td>fails</td></tr>
+ * <tr><td>{@link MasterClosedException}</td><td>may run on, or be gone on with by the next master</td><td>is gone</td></tr>
  * </table>
  */
 public abstract sealed class D8Exception extends RuntimeException
         permits ConfigurationException,
+                DeadlineExceededException,
                 InvalidTaskException,
+                MasterClosedException,
                 NoExecutorException,
                 NoSlaveException,
+                NotRecordedException,
                 ProtocolException,
+                QueueFullException,
                 SlaveRefusedException,
                 SlaveUnreachableException,
                 TaskForgottenException,

@@ -21,6 +21,11 @@ import org.jspecify.annotations.Nullable;
  * @param method this executor or fail; empty: the best one that the slave has
  * @param minIsolation the weakest isolation that will do; default {@link Isolation#NONE}
  * @param idempotent whether running it twice does no harm; only such a task is ever sent again after its outcome was lost
+ * @param priority among the tasks that wait for a slave the highest goes first, then the eldest; −1000 to 1000, default 0
+ * @param deadline how long after it was submitted its result is still of use, above zero: by then it is over, or never starts;
+ *     empty: it waits as long as it takes
+ * @param key tasks with the same key prefer the same slave where the {@linkplain dev.d8.master.SlaveSelector#sticky selector}
+ *     goes by it
  */
 public record Task(
         TaskId id,
@@ -30,7 +35,10 @@ public record Task(
         Set<String> labels,
         Optional<String> method,
         Isolation minIsolation,
-        boolean idempotent) {
+        boolean idempotent,
+        int priority,
+        Optional<Duration> deadline,
+        Optional<String> key) {
 
     /** The task type for Python source that ships with D8. */
     public static final String PYTHON_CODE = "python_code";
@@ -44,6 +52,13 @@ public record Task(
         }
         if (timeout.isPresent() && (timeout.get().isNegative() || timeout.get().isZero())) {
             throw new InvalidTaskException("timeout", timeout.get() + " (expected: above 0)");
+        }
+        if (priority < -1000 || priority > 1000) {
+            throw new InvalidTaskException("priority", priority + " (expected: -1000 to 1000)");
+        }
+        if (deadline.isPresent()
+                && (deadline.get().isNegative() || deadline.get().isZero())) {
+            throw new InvalidTaskException("deadline", deadline.get() + " (expected: above 0)");
         }
         // Not Map.copyOf: JSON data may hold nulls, and its order is the user's.
         data = Collections.unmodifiableMap(new LinkedHashMap<>(data));
@@ -76,6 +91,9 @@ public record Task(
         private Optional<String> method = Optional.empty();
         private Isolation minIsolation = Isolation.NONE;
         private boolean idempotent;
+        private int priority;
+        private Optional<Duration> deadline = Optional.empty();
+        private Optional<String> key = Optional.empty();
 
         private Builder(String type) {
             this.type = Objects.requireNonNull(type, "type");
@@ -151,13 +169,31 @@ public record Task(
             return this;
         }
 
+        /** Sets who goes first among the tasks that wait, −1000 to 1000, the highest first; default: 0. */
+        public Builder priority(int value) {
+            priority = value;
+            return this;
+        }
+
+        /** Sets how long after it was submitted its result is still of use, above zero; default: as long as it takes. */
+        public Builder deadline(Duration value) {
+            deadline = Optional.of(value);
+            return this;
+        }
+
+        /** Has it prefer the slave that other tasks of this key run on; default: none. */
+        public Builder key(String value) {
+            key = Optional.of(value);
+            return this;
+        }
+
         /**
          * Builds the task.
          *
          * @throws InvalidTaskException if a value is outside its range; the message names the field
          */
         public Task build() {
-            return new Task(id, type, data, timeout, labels, method, minIsolation, idempotent);
+            return new Task(id, type, data, timeout, labels, method, minIsolation, idempotent, priority, deadline, key);
         }
     }
 }

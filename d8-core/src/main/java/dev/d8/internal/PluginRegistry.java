@@ -27,6 +27,7 @@ import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -44,6 +45,7 @@ public final class PluginRegistry {
     private final Map<String, ExecutorProvider> executors = new TreeMap<>();
     private final Map<String, TransportProvider> transports = new TreeMap<>();
     private final List<Broken> broken = new ArrayList<>();
+    private final ClassLoader loader;
 
     /**
      * A plugin that was found and cannot be used.
@@ -53,7 +55,9 @@ public final class PluginRegistry {
      */
     public record Broken(Class<?> kind, String reason) {}
 
-    private PluginRegistry() {}
+    private PluginRegistry(ClassLoader loader) {
+        this.loader = loader;
+    }
 
     /**
      * Finds the plugins on the class path or module path, and those in the jars of a folder.
@@ -68,7 +72,7 @@ public final class PluginRegistry {
     }
 
     static PluginRegistry discover(ClassLoader loader) {
-        PluginRegistry registry = new PluginRegistry();
+        PluginRegistry registry = new PluginRegistry(loader);
         for (TaskType<?> type : registry.load(TaskType.class, ServiceLoader.load(TaskType.class, loader))) {
             registry.add(registry.taskTypes, "task types", type.id(), type);
         }
@@ -86,7 +90,7 @@ public final class PluginRegistry {
     /** Returns this registry with plugins that were made by hand. */
     public PluginRegistry with(
             Collection<? extends TaskType<?>> types, Collection<? extends ExecutorProvider> providers) {
-        PluginRegistry all = new PluginRegistry();
+        PluginRegistry all = new PluginRegistry(loader);
         all.taskTypes.putAll(taskTypes);
         all.executors.putAll(executors);
         all.transports.putAll(transports);
@@ -94,6 +98,22 @@ public final class PluginRegistry {
         types.forEach(type -> all.add(all.taskTypes, "task types", type.id(), type));
         providers.forEach(provider -> all.add(all.executors, "executors", provider.method(), provider));
         return all;
+    }
+
+    /**
+     * Finds the plugins of a kind that is not every user's: looked up when they are asked for.
+     *
+     * @param kinds what they are called in messages, in the plural
+     * @throws ConfigurationException if two share a name, or one cannot be loaded
+     */
+    public <P> Map<String, P> found(Class<P> kind, String kinds, Function<P, String> name) {
+        Map<String, P> named = new TreeMap<>();
+        try {
+            ServiceLoader.load(kind, loader).forEach(plugin -> add(named, kinds, name.apply(plugin), plugin));
+        } catch (ServiceConfigurationError | LinkageError e) {
+            throw new ConfigurationException(kinds + ": " + reason(e), e);
+        }
+        return named;
     }
 
     private <P> List<P> load(Class<?> kind, ServiceLoader<P> loader) {

@@ -99,6 +99,17 @@ final class Flight {
         return result;
     }
 
+    /** Goes on with a task that was sent by a master that is no more. */
+    CompletableFuture<TaskResult> resume() {
+        synchronized (this) {
+            sendings = 1; // What that one sent may still be on its way.
+            lost = new UnknownOutcomeException(Reason.CONNECTION_LOST, "the master was restarted", null);
+        }
+        result.whenComplete((value, error) -> over());
+        look();
+        return result;
+    }
+
     private void send(int tries) {
         // A slave tells a task from its beginning: who has heard something would hear it twice.
         ExecutionListener hears =

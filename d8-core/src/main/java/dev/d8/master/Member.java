@@ -5,6 +5,7 @@ import dev.d8.Health;
 import dev.d8.Invocation;
 import dev.d8.SlaveRefusedException;
 import dev.d8.SlaveUnreachableException;
+import dev.d8.Slots;
 import dev.d8.TaskResult;
 import dev.d8.VersionInfo;
 import dev.d8.VersionMismatchException;
@@ -12,53 +13,69 @@ import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.TimeSource;
 import java.net.URI;
 import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiConsumer;
+import java.util.function.Consumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/** One registered slave: its connection and what the last health check made of it. Thread-safe. */
+/** One registered slave: its connection, what the last health check made of it, and how many tasks are on it. Thread-safe. */
 final class Member {
+
+    /** A slave that dies more often than once within this time has to prove itself before it is alive again. */
+    private static final Duration FLAPPING = Duration.ofMinutes(10);
+
+    /** How many good answers in a row that takes at the most. */
+    private static final int MOST_PROOFS = 8;
 
     final String id;
     final URI address;
     final RobustConnection connection;
 
     private final Set<String> labels;
-    private final VersionInfo own;
-    private final VersionPolicy policy;
-    private final ConnectionPolicy connections;
-    private final TimeSource time;
-    private final BiConsumer<Slave, Slave> onChange;
+    private final Rules rules;
     private final AtomicInteger inFlight = new AtomicInteger();
 
     private SlaveStatus status = SlaveStatus.UNKNOWN;
     private String reason = "not checked yet";
     private @Nullable Health health;
+    private volatile int slots;
+    private volatile boolean paused;
+    private boolean cutOff;
     private boolean removed;
+    private final Deque<Long> deaths = new ArrayDeque<>(1);
+    private int proofs;
     private @Nullable CompletableFuture<SlaveStatus> check;
 
-    Member(
-            String id,
-            URI address,
-            Set<String> labels,
-            RobustConnection connection,
+    /**
+     * What holds for every slave of a master.
+     *
+     * @param own which code the master runs
+     * @param defaultSlots how many tasks at one time a slave gets that does not say how many it can run
+     * @param onChange hears how a slave was and how it is
+     */
+    record Rules(
             VersionInfo own,
             VersionPolicy policy,
             ConnectionPolicy connections,
+            int defaultSlots,
             TimeSource time,
-            BiConsumer<Slave, Slave> onChange) {
+            Fleet fleet,
+            BiConsumer<Slave, Slave> onChange) {}
+
+    Member(String id, URI address, Set<String> labels, RobustConnection connection, Rules rules) {
         this.id = id;
         this.address = address;
         this.labels = labels;
         this.connection = connection;
-        this.own = own;
-        this.policy = policy;
-        this.connections = connections;
-        this.time = time;
-        this.onChange = onChange;
+        this.rules = rules;
+        slots = rules.defaultSlots();
+        connection.onTrustChanged(rules.fleet()::changed);
     }
 
     synchronized Slave snapshot() {
@@ -71,11 +88,13 @@ final class Member {
                 Optional.ofNullable(health),
                 connection.circuit(),
                 connection.suspected(),
-                inFlight.get());
+                inFlight.get(),
+                slots,
+                connection.latency());
     }
 
     /** Asks the slave how it is; a check that is under way serves every caller. */
-    CompletableFuture<SlaveStatus> check() {
+    CompletableFuture<SlaveStatus> check(Function<D8Exception, CompletableFuture<Boolean>> isMasterCutOff) {
         CompletableFuture<SlaveStatus> mine;
         synchronized (this) {
             if (check != null) {
@@ -84,95 +103,218 @@ final class Member {
             mine = new CompletableFuture<>();
             check = mine;
         }
-        connection.health().whenComplete((answer, error) -> {
-            SlaveStatus result;
-            try {
-                result = error == null ? answered(answer) : failed(RobustConnection.infrastructure(error));
-            } finally {
-                synchronized (this) {
-                    check = null;
-                }
+        Consumer<SlaveStatus> checked = result -> {
+            synchronized (this) {
+                check = null;
             }
             mine.complete(result);
+        };
+        connection.health().whenComplete((answer, error) -> {
+            if (error == null) {
+                checked.accept(answered(answer));
+            } else {
+                D8Exception why = RobustConnection.infrastructure(error);
+                isMasterCutOff.apply(why).whenComplete((verdict, trouble) -> checked.accept(failed(why, verdict)));
+            }
         });
         return mine.copy();
     }
 
     private SlaveStatus answered(Health answer) {
-        boolean same = answer.version().sameCommit(own);
+        int before = slots;
+        slots = answer.slots().map(Slots::total).orElse(rules.defaultSlots());
+        if (slots > before) {
+            rules.fleet().room(this);
+        }
+        Optional<String> doubt = doubt();
+        if (doubt.isPresent()) {
+            return become(SlaveStatus.DEAD, doubt.get(), answer);
+        }
+        VersionInfo own = rules.own();
         if (answer.draining()) {
             return become(SlaveStatus.DRAINING, "it is about to stop", answer);
         }
-        if (same || policy == VersionPolicy.IGNORE) {
+        if (answer.version().sameCommit(own) || rules.policy() == VersionPolicy.IGNORE) {
             return become(SlaveStatus.ALIVE, "it answers", answer);
         }
         String difference = "it runs " + describe(answer.version()) + ", the master " + describe(own);
         return become(
-                policy == VersionPolicy.WARN ? SlaveStatus.ALIVE : SlaveStatus.VERSION_MISMATCH, difference, answer);
+                rules.policy() == VersionPolicy.WARN ? SlaveStatus.ALIVE : SlaveStatus.VERSION_MISMATCH,
+                difference,
+                answer);
+    }
+
+    /** What a slave that comes and goes has to do before it is believed: answer 2, 4, 8 times in a row. */
+    private synchronized Optional<String> doubt() {
+        long now = rules.time().nanoTime();
+        deaths.removeIf(death -> now - death > FLAPPING.toNanos());
+        if (status != SlaveStatus.DEAD || deaths.size() < 2) {
+            return Optional.empty();
+        }
+        int needed = Math.min(MOST_PROOFS, 1 << (deaths.size() - 1));
+        proofs++;
+        return proofs >= needed
+                ? Optional.empty()
+                : Optional.of("it answers again, but was lost " + deaths.size() + " times within "
+                        + FLAPPING.toMinutes() + " min: alive after " + (needed - proofs) + " more good answers");
     }
 
     private static String describe(VersionInfo version) {
         return "commit " + version.shortCommit() + (version.dirty() ? " (with uncommitted changes)" : "");
     }
 
-    private SlaveStatus failed(D8Exception error) {
+    private synchronized SlaveStatus failed(D8Exception error, boolean masterCutOff) {
         if (error instanceof SlaveRefusedException) {
-            return snapshot().status(); // It answers, if only to say that it is busy: no news of its health.
+            return status; // It answers, if only to say that it is busy: no news of its health.
+        }
+        proofs = 0;
+        if (masterCutOff) {
+            SlaveStatus now = become(
+                    SlaveStatus.UNKNOWN,
+                    "it does not answer, nor do most of the others: the master itself may be cut off",
+                    null);
+            cutOff = true;
+            return now;
+        }
+        if (status != SlaveStatus.DEAD && health != null) {
+            deaths.add(rules.time().nanoTime());
         }
         return become(SlaveStatus.DEAD, String.valueOf(error.getMessage()), null);
     }
 
+    /** Whether it was alive when it, or the master, was last heard of. */
+    synchronized boolean wasAlive() {
+        return status == SlaveStatus.ALIVE || cutOff;
+    }
+
+    /** Whether it is out of sight because the master is. */
+    synchronized boolean cutOff() {
+        return cutOff;
+    }
+
     private SlaveStatus become(SlaveStatus next, String why, @Nullable Health answer) {
         Slave before;
+        boolean otherUse;
         synchronized (this) {
             if (removed) {
                 return status;
             }
             before = snapshot();
+            otherUse = status != next || otherMethods(answer);
             status = next;
             reason = why;
+            cutOff = false;
             health = answer != null ? answer : health;
             // A dead slave's last words may vary; that it is dead is said once.
             boolean otherReason = next != SlaveStatus.DEAD && !before.reason().equals(why);
             if (before.status() != next || otherReason) {
-                onChange.accept(before, snapshot());
+                rules.onChange().accept(before, snapshot());
             }
+        }
+        if (otherUse) {
+            rules.fleet().changed();
         }
         return next;
     }
 
-    /** Runs a task here, and nowhere else. A slave that knows tasks by their ids is asked what became of it. */
+    private boolean otherMethods(@Nullable Health answer) {
+        return answer != null && (health == null || !health.executionMethods().equals(answer.executionMethods()));
+    }
+
+    synchronized SlaveStatus status() {
+        return status;
+    }
+
+    int inFlight() {
+        return inFlight.get();
+    }
+
+    /** Counts a task on it, whether it has room or not. */
+    void enter() {
+        inFlight.incrementAndGet();
+    }
+
+    /** Counts a task on it if it has room for one. */
+    boolean tryEnter() {
+        while (true) {
+            int now = inFlight.get();
+            if (paused || now >= slots) {
+                return false;
+            }
+            if (inFlight.compareAndSet(now, now + 1)) {
+                return true;
+            }
+        }
+    }
+
+    /** Gives the place back. */
+    void leave() {
+        inFlight.decrementAndGet();
+        rules.fleet().room(this);
+    }
+
+    /** Takes no task that can wait for so long: it has said itself that it cannot. */
+    void pause(Duration howLong) {
+        paused = true;
+        rules.time().schedule(howLong, () -> {
+            paused = false;
+            rules.fleet().room(this);
+        });
+    }
+
+    /**
+     * Runs a task here, and nowhere else. A slave that knows tasks by their ids is asked what became of it. Who calls has
+     * {@linkplain #enter entered}; the place is given back before the caller hears of the end.
+     */
     CompletableFuture<TaskResult> execute(
             Invocation invocation, ExecutionListener listener, int tries, boolean idempotent) {
         Slave now = snapshot();
+        CompletableFuture<TaskResult> call;
         if (now.status() == SlaveStatus.VERSION_MISMATCH) {
-            return CompletableFuture.failedFuture(new VersionMismatchException(id + ": " + now.reason()
+            call = CompletableFuture.failedFuture(new VersionMismatchException(id + ": " + now.reason()
                     + ". Bring both to one commit, or choose the version policy warn or ignore"));
-        }
-        if (now.status() == SlaveStatus.DEAD) {
-            return CompletableFuture.failedFuture(
+        } else if (now.status() == SlaveStatus.DEAD) {
+            call = CompletableFuture.failedFuture(
                     new SlaveUnreachableException(id + " is dead: " + now.reason(), null));
+        } else {
+            Optional<String> bootId = now.health().flatMap(Health::bootId);
+            call = bootId.isEmpty()
+                    ? connection.execute(invocation, listener, tries)
+                    : flight(invocation, listener, bootId.get(), idempotent).start(tries);
         }
-        Optional<String> bootId = now.health().flatMap(Health::bootId);
-        CompletableFuture<TaskResult> call = bootId.isEmpty()
-                ? connection.execute(invocation, listener, tries)
-                : new Flight(
-                                id,
-                                connection,
-                                invocation,
-                                listener,
-                                bootId.get(),
-                                time,
-                                idempotent ? Duration.ZERO : connections.reconcileFor())
-                        .start(tries);
-        inFlight.incrementAndGet();
+        return leaving(call);
+    }
+
+    /** Goes on with a task that was sent here before, by a master that is no more. Who calls has entered. */
+    CompletableFuture<TaskResult> resume(Invocation invocation, String bootId, boolean idempotent) {
+        return leaving(
+                flight(invocation, ExecutionListener.NONE, bootId, idempotent).resume());
+    }
+
+    private Flight flight(Invocation invocation, ExecutionListener listener, String bootId, boolean idempotent) {
+        return new Flight(
+                id,
+                connection,
+                invocation,
+                listener,
+                bootId,
+                rules.time(),
+                idempotent ? Duration.ZERO : rules.connections().reconcileFor());
+    }
+
+    private CompletableFuture<TaskResult> leaving(CompletableFuture<TaskResult> call) {
         CompletableFuture<TaskResult> result = new CompletableFuture<>();
         call.whenComplete((value, error) -> {
-            inFlight.decrementAndGet(); // Before the caller hears of it and perhaps sends the next one.
+            leave();
             RobustConnection.complete(result, value, error);
         });
         RobustConnection.cancelWith(result, call);
         return result;
+    }
+
+    /** Returns what tells the process that has it now from one before; empty if it keeps no tasks by their ids. */
+    synchronized Optional<String> bootId() {
+        return Optional.ofNullable(health).flatMap(Health::bootId);
     }
 
     /** Lets go of the slave. No change is told any more. */
@@ -181,23 +323,5 @@ final class Member {
             removed = true;
         }
         connection.close();
-    }
-
-    /** Why this slave cannot take a task with these needs; empty: it can. */
-    static Optional<String> objection(Slave slave, Set<String> labels, Invocation invocation) {
-        if (!slave.available()) {
-            return Optional.of(slave.status() == SlaveStatus.ALIVE ? "its circuit is open" : slave.reason());
-        }
-        if (!slave.labels().containsAll(labels)) {
-            return Optional.of("it lacks one of the labels " + labels);
-        }
-        Optional<Boolean> hasMethod = slave.health()
-                .flatMap(answer -> invocation
-                        .method()
-                        .map(method -> answer.executionMethods().getOrDefault(method, false)));
-        if (hasMethod.isPresent() && !hasMethod.get()) {
-            return Optional.of("it has no executor " + invocation.method().orElseThrow());
-        }
-        return Optional.empty();
     }
 }

@@ -46,7 +46,9 @@ public final class RobustConnection implements SlaveClient {
     private final RandomGenerator random;
     private final CircuitBreaker breaker;
     private final Set<CompletableFuture<?>> unanswered = ConcurrentHashMap.newKeySet();
+    private volatile Runnable whenTrustChanged = () -> {};
     private volatile boolean suspected;
+    private volatile long latencyNanos;
     private volatile boolean closed;
 
     /**
@@ -79,6 +81,17 @@ public final class RobustConnection implements SlaveClient {
     /** Returns whether the last call failed in a way that speaks against the slave. */
     public boolean suspected() {
         return suspected;
+    }
+
+    /** Sets who hears that the slave is suspected now, or its circuit open, or no longer. */
+    void onTrustChanged(Runnable listener) {
+        whenTrustChanged = listener;
+    }
+
+    /** Returns how long a health check takes, smoothed over the last few; empty before the first answer. */
+    Optional<Duration> latency() {
+        long nanos = latencyNanos;
+        return nanos == 0 ? Optional.empty() : Optional.of(Duration.ofNanos(nanos));
     }
 
     @Override
@@ -173,8 +186,16 @@ public final class RobustConnection implements SlaveClient {
         return watched(pass, limit, () -> client.execute(invocation, listener), "result");
     }
 
-    private CompletableFuture<Health> checkOnce() {
-        return watched(breaker.healthPass(), policy.healthTimeout(), client::health, "health");
+    /** Asks once, and not again if that fails. */
+    CompletableFuture<Health> checkOnce() {
+        long asked = time.nanoTime();
+        CompletableFuture<Health> check =
+                watched(breaker.healthPass(), policy.healthTimeout(), client::health, "health");
+        check.thenRun(() -> {
+            long nanos = Math.max(1, time.nanoTime() - asked);
+            latencyNanos = latencyNanos == 0 ? nanos : (7 * latencyNanos + 3 * nanos) / 10;
+        });
+        return check;
     }
 
     /** The health check's outcome is not the task's: that was not sent. */
@@ -229,11 +250,16 @@ public final class RobustConnection implements SlaveClient {
     }
 
     private void settle(long pass, @Nullable Throwable error) {
+        boolean wasSuspected = suspected;
+        CircuitState before = breaker.state();
         suspected = error != null && gotNoAnswer(error);
         if (suspected) {
             breaker.failed(pass);
         } else {
             breaker.succeeded(pass);
+        }
+        if (wasSuspected != suspected || before != breaker.state()) {
+            whenTrustChanged.run();
         }
     }
 

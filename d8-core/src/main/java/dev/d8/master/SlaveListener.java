@@ -11,4 +11,13 @@ public interface SlaveListener {
      * @param after how it is, with the reason
      */
     void statusChanged(Slave before, Slave after);
+
+    /**
+     * More than half of the slaves fell silent at once, which is likelier the master's own network than all of them; or that is
+     * over. They are {@link SlaveStatus#UNKNOWN} meanwhile, not dead.
+     *
+     * @param cutOff whether it began
+     * @param why in words
+     */
+    default void masterCutOff(boolean cutOff, String why) {}
 }

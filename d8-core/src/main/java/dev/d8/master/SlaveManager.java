@@ -3,18 +3,13 @@ package dev.d8.master;
 import dev.d8.ConfigurationException;
 import dev.d8.D8Exception;
 import dev.d8.Invocation;
-import dev.d8.NoExecutorException;
 import dev.d8.NoSlaveException;
-import dev.d8.SlaveRefusedException;
-import dev.d8.SlaveUnreachableException;
 import dev.d8.Task;
 import dev.d8.TaskResult;
 import dev.d8.Token;
 import dev.d8.UnknownOutcomeException;
 import dev.d8.VersionInfo;
-import dev.d8.VersionMismatchException;
 import dev.d8.internal.PluginRegistry;
-import dev.d8.internal.SerialExecutor;
 import dev.d8.spi.Credentials;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.Options;
@@ -22,27 +17,28 @@ import dev.d8.spi.SlaveClient;
 import dev.d8.spi.TaskType;
 import dev.d8.spi.TimeSource;
 import dev.d8.spi.Transport;
+import dev.d8.spi.TypedTaskType;
 import dev.d8.version.VersionProvider;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ConcurrentSkipListMap;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.random.RandomGenerator;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -69,20 +65,17 @@ public final class SlaveManager implements AutoCloseable {
     private final PluginRegistry plugins;
     private final Options options;
     private final Credentials credentials;
-    private final VersionInfo version;
-    private final VersionPolicy versionPolicy;
     private final ConnectionPolicy connectionPolicy;
-    private final Duration healthInterval;
-    private final SlaveSelector selector;
     private final TimeSource time;
     private final RandomGenerator random;
     private final Executor callbacks;
     private final @Nullable ExecutorService ownCallbacks;
-    private final SerialExecutor events;
-    private final List<SlaveListener> listeners;
     private final Map<String, Transport> transports = new ConcurrentHashMap<>();
     private final @Nullable Transport givenTransport;
-    private final Map<String, Member> members = new ConcurrentSkipListMap<>();
+    private final Fleet fleet;
+    private final Member.Rules rules;
+    private final HealthWatch watch;
+    private final TaskQueue queue;
     private volatile boolean closed;
 
     private SlaveManager(Builder builder) {
@@ -90,23 +83,42 @@ public final class SlaveManager implements AutoCloseable {
         builder.options.rejectUnknownUnder(plugins.prefixes());
         options = builder.options;
         credentials = new Credentials(builder.token);
-        version = builder.version.version();
-        versionPolicy = builder.versionPolicy;
         connectionPolicy = builder.connectionPolicy;
-        healthInterval = builder.healthInterval;
-        selector = builder.selector;
-        time = builder.time != null ? builder.time : TimeSource.system();
         random = builder.random;
         givenTransport = builder.transport;
-        listeners = new CopyOnWriteArrayList<>(builder.listeners);
-        if (builder.callbacks != null) {
-            ownCallbacks = null;
-            callbacks = builder.callbacks;
-        } else {
-            ownCallbacks = callbackThreads();
-            callbacks = ownCallbacks;
-        }
-        events = new SerialExecutor(callbacks);
+        SlaveSelector selector =
+                builder.selector != null ? builder.selector : Selectors.named(builder.selectorName, plugins, random);
+        time = builder.time != null ? builder.time : TimeSource.system();
+        TaskStore store = builder.stateDirectory == null
+                ? TaskStore.NONE
+                : new FileTaskStore(builder.stateDirectory, builder.clock, time);
+        ownCallbacks = builder.callbacks == null ? callbackThreads() : null;
+        callbacks = builder.callbacks != null ? builder.callbacks : Objects.requireNonNull(ownCallbacks);
+        MasterMetrics metrics = new MasterMetrics(builder.meters);
+        fleet = new Fleet(selector);
+        metrics.watch(fleet);
+        VersionInfo version = builder.version.version();
+        Transitions transitions =
+                new Transitions(version, metrics, builder.listeners, callbacks, time, builder.startGrace, fleet);
+        rules = new Member.Rules(
+                version,
+                builder.versionPolicy,
+                connectionPolicy,
+                builder.defaultSlots,
+                time,
+                fleet,
+                transitions::changed);
+        watch = new HealthWatch(fleet, builder.healthInterval, time, random, transitions);
+        queue = new TaskQueue(
+                fleet,
+                plugins::prepare,
+                store,
+                connectionPolicy,
+                time,
+                builder.clock,
+                callbacks,
+                metrics,
+                builder.queueCapacity);
         plugins.broken()
                 .forEach(broken ->
                         LOG.warn("a {} cannot be used: {}", broken.kind().getSimpleName(), broken.reason()));
@@ -141,13 +153,13 @@ public final class SlaveManager implements AutoCloseable {
         } catch (D8Exception e) {
             return CompletableFuture.failedFuture(e);
         }
-        if (members.putIfAbsent(id, member) != null) {
+        if (!fleet.add(member)) {
             member.remove();
             return CompletableFuture.failedFuture(
                     new ConfigurationException("slave id: " + id + " is registered already; unregister it first"));
         }
-        CompletableFuture<SlaveStatus> check = member.check();
-        check.whenComplete((status, error) -> watchLater(member, random.nextDouble()));
+        CompletableFuture<SlaveStatus> check = watch.check(member);
+        check.whenComplete((status, error) -> watch.watch(member));
         return deliver(check.thenApply(status -> member.snapshot()));
     }
 
@@ -167,31 +179,7 @@ public final class SlaveManager implements AutoCloseable {
                 : transports.computeIfAbsent(address.getScheme(), scheme -> plugins.transport(scheme, options));
         RobustConnection connection =
                 new RobustConnection(transport.connect(address, credentials), id, connectionPolicy, time, random);
-        return new Member(
-                id, address, labels, connection, version, versionPolicy, connectionPolicy, time, this::changed);
-    }
-
-    /** Checks a slave again and again, each at its own phase, and never waits for tasks. */
-    private void watchLater(Member member, double fraction) {
-        Duration delay = Duration.ofNanos((long) (healthInterval.toNanos() * fraction));
-        time.schedule(delay, () -> {
-            if (!closed && members.get(member.id) == member) {
-                member.check().whenComplete((status, error) -> watchLater(member, 0.9 + 0.2 * random.nextDouble()));
-            }
-        });
-    }
-
-    private void changed(Slave before, Slave after) {
-        String change = "slave {}: {} -> {}: {}";
-        if (after.status() == SlaveStatus.ALIVE
-                && after.health().map(h -> h.version().sameCommit(version)).orElse(true)) {
-            LOG.info(change, after.id(), before.status(), after.status(), after.reason());
-        } else {
-            LOG.warn(change, after.id(), before.status(), after.status(), after.reason());
-        }
-        for (SlaveListener listener : listeners) {
-            events.execute(() -> listener.statusChanged(before, after));
-        }
+        return new Member(id, address, labels, connection, rules);
     }
 
     /**
@@ -200,7 +188,7 @@ public final class SlaveManager implements AutoCloseable {
      * @return whether it was registered
      */
     public boolean unregister(String id) {
-        Member member = members.remove(id);
+        Member member = fleet.remove(id);
         if (member != null) {
             member.remove();
         }
@@ -209,13 +197,13 @@ public final class SlaveManager implements AutoCloseable {
 
     /** Checks a slave now; fails with {@link NoSlaveException} if there is none of this id. */
     public CompletableFuture<SlaveStatus> checkHealth(String id) {
-        Member member = members.get(id);
-        return member == null ? CompletableFuture.failedFuture(unknown(id)) : deliver(member.check());
+        Member member = fleet.get(id);
+        return member == null ? CompletableFuture.failedFuture(unknown(id)) : deliver(watch.check(member));
     }
 
     /** Asks a slave which code it runs; fails with {@link NoSlaveException} if there is none of this id. */
     public CompletableFuture<VersionInfo> version(String id) {
-        Member member = members.get(id);
+        Member member = fleet.get(id);
         return member == null ? CompletableFuture.failedFuture(unknown(id)) : deliver(member.connection.version());
     }
 
@@ -226,7 +214,7 @@ public final class SlaveManager implements AutoCloseable {
      * @throws NoSlaveException if there is none of this id
      */
     public SlaveClient connection(String id) {
-        Member member = members.get(id);
+        Member member = fleet.get(id);
         if (member == null) {
             throw unknown(id);
         }
@@ -244,12 +232,12 @@ public final class SlaveManager implements AutoCloseable {
 
     /** Returns every slave as it is now, in the order of their ids. */
     public List<Slave> slaves() {
-        return members.values().stream().map(Member::snapshot).toList();
+        return fleet.members().stream().map(Member::snapshot).toList();
     }
 
     /** Returns a slave as it is now. */
     public Optional<Slave> slave(String id) {
-        return Optional.ofNullable(members.get(id)).map(Member::snapshot);
+        return Optional.ofNullable(fleet.get(id)).map(Member::snapshot);
     }
 
     /**
@@ -258,7 +246,8 @@ public final class SlaveManager implements AutoCloseable {
      * @throws dev.d8.InvalidTaskException if the task is malformed
      */
     public Optional<Slave> findAvailableSlave(Task task) {
-        return choose(task, plugins.prepare(task), new LinkedHashMap<>());
+        Needs needs = Needs.of(task, plugins.prepare(task), Set.of());
+        return Optional.ofNullable(fleet.choose(needs, task)).map(Member::snapshot);
     }
 
     /**
@@ -283,11 +272,12 @@ public final class SlaveManager implements AutoCloseable {
         } catch (D8Exception e) {
             return CompletableFuture.failedFuture(e);
         }
-        Member member = members.get(slaveId);
-        return deliver(
-                member == null
-                        ? CompletableFuture.failedFuture(unknown(slaveId))
-                        : member.execute(invocation, listener, connectionPolicy.tries(), task.idempotent()));
+        Member member = fleet.get(slaveId);
+        if (member == null) {
+            return deliver(CompletableFuture.failedFuture(unknown(slaveId)));
+        }
+        member.enter();
+        return deliver(member.execute(invocation, listener, connectionPolicy.tries(), task.idempotent()));
     }
 
     /**
@@ -299,26 +289,40 @@ public final class SlaveManager implements AutoCloseable {
      */
     public CompletableFuture<TaskResult> execute(Task task) {
         try {
-            Delivery delivery = new Delivery(task, plugins.prepare(task));
-            delivery.next();
-            return deliver(delivery.result);
+            return deliver(
+                    new Delivery(fleet, task, plugins.prepare(task), ExecutionListener.NONE, connectionPolicy.tries())
+                            .start());
         } catch (D8Exception e) {
             return CompletableFuture.failedFuture(e);
         }
     }
 
-    private Optional<Slave> choose(Task task, Invocation invocation, Map<String, String> turnedAway) {
-        List<Slave> candidates = new ArrayList<>();
-        for (Slave slave : slaves()) {
-            if (!turnedAway.containsKey(slave.id())) {
-                Member.objection(slave, task.labels(), invocation)
-                        .ifPresentOrElse(why -> turnedAway.put(slave.id(), why), () -> candidates.add(slave));
-            }
-        }
-        List<Slave> trusted =
-                candidates.stream().filter(slave -> !slave.suspected()).toList();
-        List<Slave> best = trusted.isEmpty() ? candidates : trusted;
-        return best.isEmpty() ? Optional.empty() : Optional.of(selector.select(best, task));
+    /**
+     * Accepts a task, which waits for a slave that can run it and has a free slot: {@link TaskQueue#submit(Task)} of {@link
+     * #queue}.
+     *
+     * @throws dev.d8.QueueFullException if there is no place for it now
+     * @throws dev.d8.InvalidTaskException if it is malformed
+     */
+    public Submission submit(Task task) {
+        return queue.submit(task);
+    }
+
+    /**
+     * Accepts a task of a type whose output is a value, as {@link #submit(Task)}.
+     *
+     * @param type one that was found or given to the builder
+     * @return the value; fails with {@link IllegalStateException} if the task failed, with its error, and with {@link
+     *     dev.d8.InvalidTaskException} if its output is no such value
+     */
+    public <D extends Record, R> CompletableFuture<R> submit(TypedTaskType<D, R> type, D data) {
+        return deliver(
+                submit(Task.builder(type.id()).data(data).build()).result().thenApply(type::result));
+    }
+
+    /** Returns the queue of the tasks that were accepted: with back-pressure to choose, in batches, to be found by their ids. */
+    public TaskQueue queue() {
+        return queue;
     }
 
     /** Hands an answer to the caller on a thread where it may do as it likes, and its cancellation back. */
@@ -341,88 +345,23 @@ public final class SlaveManager implements AutoCloseable {
         return new NoSlaveException("no slave is registered as " + id);
     }
 
-    /** Stops watching, fails the calls under way and lets go of the slaves. Idempotent. */
+    /**
+     * Stops watching, fails the calls under way and lets go of the slaves. With a state directory the tasks that were accepted
+     * run on, and the next master on it goes on with them. Idempotent.
+     */
     @Override
     public void close() {
+        if (closed) {
+            return;
+        }
         closed = true;
-        List.copyOf(members.keySet()).forEach(this::unregister);
+        queue.close();
+        List.copyOf(fleet.ids()).forEach(this::unregister);
+        queue.abandon();
         transports.values().forEach(Transport::close);
         time.close();
         if (ownCallbacks != null) {
             ownCallbacks.shutdown();
-        }
-    }
-
-    /** One task on its way from slave to slave until one of them has taken it. */
-    private final class Delivery {
-        /** A task under which so many slaves were lost is likely to be the reason, and gets no other one. */
-        private static final int MOST_LOSSES = 2;
-
-        final CompletableFuture<TaskResult> result = new CompletableFuture<>();
-        private final Task task;
-        private final Invocation invocation;
-        private final Map<String, String> turnedAway = new LinkedHashMap<>();
-        private @Nullable UnknownOutcomeException lost;
-        private int losses;
-
-        Delivery(Task task, Invocation invocation) {
-            this.task = task;
-            this.invocation = invocation;
-        }
-
-        void next() {
-            try {
-                goOn();
-            } catch (RuntimeException e) { // A selector's fault, say: it must not pass unheard in a callback.
-                result.completeExceptionally(RobustConnection.infrastructure(e));
-            }
-        }
-
-        private void goOn() {
-            Optional<Slave> chosen = choose(task, invocation, turnedAway);
-            Member member = chosen.map(slave -> members.get(slave.id())).orElse(null);
-            if (member == null) {
-                result.completeExceptionally(lost != null ? lost : nobody());
-                return;
-            }
-            // With another slave at hand, moving on beats waiting for this one.
-            boolean alone = members.size() - turnedAway.size() == 1;
-            CompletableFuture<TaskResult> attempt = member.execute(
-                    invocation, ExecutionListener.NONE, alone ? connectionPolicy.tries() : 1, task.idempotent());
-            attempt.whenComplete((answer, error) -> {
-                if (error == null) {
-                    result.complete(answer);
-                } else if (!result.isDone() && mayGoElsewhere(RobustConnection.unwrap(error))) {
-                    if (RobustConnection.unwrap(error) instanceof UnknownOutcomeException unknown) {
-                        lost = lost == null ? unknown : lost;
-                        losses++;
-                    }
-                    turnedAway.put(
-                            member.id,
-                            String.valueOf(RobustConnection.unwrap(error).getMessage()));
-                    next();
-                } else {
-                    result.completeExceptionally(RobustConnection.unwrap(error));
-                }
-            });
-            RobustConnection.cancelWith(result, attempt);
-        }
-
-        private boolean mayGoElsewhere(Throwable error) {
-            return error instanceof SlaveUnreachableException
-                    || error instanceof SlaveRefusedException
-                    || error instanceof VersionMismatchException
-                    || error instanceof NoExecutorException
-                    || (error instanceof UnknownOutcomeException && task.idempotent() && losses + 1 < MOST_LOSSES);
-        }
-
-        private NoSlaveException nobody() {
-            return new NoSlaveException("no slave could take " + task + ": "
-                    + (turnedAway.isEmpty()
-                            ? "none is registered"
-                            : turnedAway.entrySet().stream()
-                                    .map(one -> one.getKey() + ": " + one.getValue())
-                                    .collect(Collectors.joining("; "))));
         }
     }
 
@@ -433,7 +372,14 @@ public final class SlaveManager implements AutoCloseable {
         private VersionPolicy versionPolicy = VersionPolicy.REFUSE;
         private ConnectionPolicy connectionPolicy = ConnectionPolicy.DEFAULT;
         private Duration healthInterval = Duration.ofSeconds(30);
-        private SlaveSelector selector = SlaveSelector.leastLoaded();
+        private @Nullable SlaveSelector selector;
+        private String selectorName = "least_loaded";
+        private int queueCapacity = 10_000;
+        private int defaultSlots = 1;
+        private Duration startGrace = Duration.ofSeconds(30);
+        private InstantSource clock = InstantSource.system();
+        private MeterRegistry meters = new SimpleMeterRegistry();
+        private @Nullable Path stateDirectory;
         private Options options = Options.NONE;
         private RandomGenerator random = new java.util.Random();
         private final List<SlaveListener> listeners = new ArrayList<>();
@@ -484,6 +430,65 @@ public final class SlaveManager implements AutoCloseable {
             return this;
         }
 
+        /**
+         * Sets who chooses among the slaves, by name: {@code least_loaded}, {@code lowest_latency}, {@code round_robin}, {@code
+         * sticky}, or what a {@link SlaveSelectorProvider} calls itself; default {@code least_loaded}.
+         */
+        public Builder selector(String name) {
+            selectorName = name;
+            selector = null;
+            return this;
+        }
+
+        /** Sets how many tasks may wait for a slave, above zero; default 10,000. */
+        public Builder queueCapacity(int value) {
+            queueCapacity = positive("queueCapacity", value);
+            return this;
+        }
+
+        /**
+         * Sets how many tasks of the queue a slave gets at one time that does not say how many it can run, as one of the original
+         * protocol, above zero; default 1.
+         */
+        public Builder defaultSlots(int value) {
+            defaultSlots = positive("defaultSlots", value);
+            return this;
+        }
+
+        /**
+         * Sets a directory, made if it is not there, where the tasks that the queue accepts are written down with what becomes of
+         * them, so that they outlive this master. One master uses it at a time. It holds the tasks' sources: nobody but its owner
+         * may read it. Default: none, and what is not over when the master ends is gone.
+         */
+        public Builder stateDirectory(Path value) {
+            stateDirectory = value;
+            return this;
+        }
+
+        /**
+         * Sets how long after the start a slave that was never reached is no news to listeners, zero or more: its network may be
+         * starting, too. The log tells at once. Default 30 s.
+         */
+        public Builder startGrace(Duration value) {
+            if (value.isNegative()) {
+                throw new ConfigurationException("startGrace: " + value + " (expected: >= 0)");
+            }
+            startGrace = value;
+            return this;
+        }
+
+        /** Sets where the master counts what it does; default: nowhere. */
+        public Builder meters(MeterRegistry value) {
+            meters = value;
+            return this;
+        }
+
+        /** Sets the clock that the state directory's entries are dated by; default: the system's. */
+        public Builder clock(InstantSource value) {
+            clock = value;
+            return this;
+        }
+
         /** Adds a listener to changes of status. */
         public Builder listener(SlaveListener value) {
             listeners.add(value);
@@ -530,6 +535,13 @@ public final class SlaveManager implements AutoCloseable {
         public Builder callbackExecutor(Executor value) {
             callbacks = value;
             return this;
+        }
+
+        private static int positive(String name, int value) {
+            if (value < 1) {
+                throw new ConfigurationException(name + ": " + value + " (expected: > 0)");
+            }
+            return value;
         }
 
         /**

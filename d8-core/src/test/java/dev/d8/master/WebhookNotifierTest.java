@@ -148,7 +148,9 @@ class WebhookNotifierTest {
                 Optional.empty(),
                 CircuitState.CLOSED,
                 false,
-                0);
+                0,
+                1,
+                Optional.empty());
     }
 
     /** Time in which everything is due at once. */

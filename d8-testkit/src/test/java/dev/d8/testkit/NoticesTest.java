@@ -117,7 +117,9 @@ class NoticesTest {
                 Optional.empty(),
                 CircuitState.CLOSED,
                 false,
-                0);
+                0,
+                1,
+                Optional.empty());
     }
 
     private void change(String id, SlaveStatus from, SlaveStatus to) {
@@ -381,6 +383,7 @@ class NoticesTest {
                 .token(token)
                 .version(VersionProvider.of(new VersionInfo(commit, "1.0.0", "main", false)))
                 .time(time)
+                .startGrace(Duration.ZERO)
                 .callbackExecutor(Runnable::run)
                 .listener(notices)
                 .listener((before, after) -> heard.add(after.id()))
