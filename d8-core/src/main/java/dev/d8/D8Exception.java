@@ -12,7 +12,8 @@ import org.jspecify.annotations.Nullable;
  * <caption>What each means for a task that was on its way</caption>
  * <tr><th>class</th><th>the task</th><th>the master</th></tr>
  * <tr><td>{@link SlaveUnreachableException}</td><td>did not leave this machine</td><td>tries again, any slave</td></tr>
- * <tr><td>{@link SlaveRefusedException}, {@link VersionMismatchException}, {@link NoExecutorException}</td>
+ * <tr><td>{@link SlaveRefusedException}, {@link VersionMismatchException}, {@link NoExecutorException},
+ *     {@link TaskWithdrawnException}</td>
  *     <td>was turned away</td><td>goes elsewhere</td></tr>
  * <tr><td>{@link UnauthorizedException}, {@link InvalidTaskException}, {@link ProtocolException},
  *     {@link TaskIdTakenException}</td>
@@ -39,6 +40,7 @@ public abstract sealed class D8Exception extends RuntimeException
                 SlaveUnreachableException,
                 TaskForgottenException,
                 TaskIdTakenException,
+                TaskWithdrawnException,
                 UnauthorizedException,
                 UnknownOutcomeException,
                 VersionMismatchException {

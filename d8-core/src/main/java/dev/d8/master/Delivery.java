@@ -7,6 +7,7 @@ import dev.d8.SlaveRefusedException;
 import dev.d8.SlaveUnreachableException;
 import dev.d8.Task;
 import dev.d8.TaskResult;
+import dev.d8.TaskWithdrawnException;
 import dev.d8.UnknownOutcomeException;
 import dev.d8.VersionMismatchException;
 import dev.d8.spi.ExecutionListener;
@@ -100,6 +101,7 @@ final class Delivery {
                 || error instanceof SlaveRefusedException
                 || error instanceof VersionMismatchException
                 || error instanceof NoExecutorException
+                || error instanceof TaskWithdrawnException
                 || (error instanceof UnknownOutcomeException && task.idempotent() && losses + 1 < MOST_LOSSES);
     }
 

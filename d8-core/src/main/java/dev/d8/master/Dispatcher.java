@@ -6,6 +6,7 @@ import dev.d8.Invocation;
 import dev.d8.NoExecutorException;
 import dev.d8.SlaveRefusedException;
 import dev.d8.TaskResult;
+import dev.d8.TaskWithdrawnException;
 import dev.d8.UnknownOutcomeException;
 import dev.d8.internal.SerialExecutor;
 import dev.d8.spi.TimeSource;
@@ -311,7 +312,9 @@ final class Dispatcher {
             task.lost = task.lost == null ? unknown : task.lost;
             task.losses++;
         }
-        if (why instanceof UnknownOutcomeException || why instanceof NoExecutorException) {
+        if (why instanceof UnknownOutcomeException
+                || why instanceof NoExecutorException
+                || why instanceof TaskWithdrawnException) {
             task.turnedAway.put(slave, String.valueOf(why.getMessage()));
         }
         metrics.requeued();

@@ -7,8 +7,10 @@ import dev.d8.TaskId;
 import dev.d8.internal.TaskJson;
 import dev.d8.spi.TimeSource;
 import java.io.IOException;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
@@ -101,13 +103,12 @@ final class FileTaskStore implements TaskStore {
         this.time = time;
         file = directory.resolve("tasks.mv");
         try {
+            // Tasks are their owner's: nobody else reads them.
             if (!Files.isDirectory(directory)) {
-                Files.createDirectories(
-                        directory, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+                Files.createDirectories(directory, only("rwx------"));
             }
-            if (!Files.exists(file)) { // Tasks are their owner's: nobody else reads them.
-                Files.createFile(
-                        file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+            if (!Files.exists(file)) {
+                Files.createFile(file, only("rw-------"));
             }
         } catch (IOException e) {
             throw new ConfigurationException("state directory " + directory + ": cannot be used: " + e, e);
@@ -117,6 +118,14 @@ final class FileTaskStore implements TaskStore {
         load();
         writer.setDaemon(true);
         writer.start();
+    }
+
+    private static FileAttribute<?>[] only(String permissions) {
+        return FileSystems.getDefault().supportedFileAttributeViews().contains("posix")
+                ? new FileAttribute<?>[] {
+                    PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions))
+                }
+                : new FileAttribute<?>[0];
     }
 
     private Maps open(Path directory) {

@@ -7,6 +7,7 @@ import dev.d8.ProtocolException;
 import dev.d8.SlaveUnreachableException;
 import dev.d8.TaskResult;
 import dev.d8.TaskState;
+import dev.d8.TaskWithdrawnException;
 import dev.d8.Termination;
 import dev.d8.UnknownOutcomeException;
 import dev.d8.UnknownOutcomeException.Reason;
@@ -175,7 +176,9 @@ final class Flight {
         if (refusal == null || end.termination().status() != Termination.Status.CANCELLED) {
             result.complete(end);
         } else if (end.timing().isEmpty()) {
-            result.completeExceptionally(refusal);
+            result.completeExceptionally(new TaskWithdrawnException(
+                    slave + " has promised to ignore task " + invocation.taskId() + ", since: " + refusal.getMessage(),
+                    refusal));
         } else {
             unknown("it came after all, and was ended");
         }

@@ -13,6 +13,7 @@ import dev.d8.Token;
 import dev.d8.UnknownOutcomeException;
 import dev.d8.VersionInfo;
 import dev.d8.master.SlaveManager;
+import dev.d8.master.Submission;
 import dev.d8.spi.ServerSecurity;
 import dev.d8.testkit.FaultyTransport.Fault;
 import dev.d8.version.VersionProvider;
@@ -30,7 +31,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Slaves that crash, are cut off and come back, on a network that loses, doubles and delays, on fake time: whatever the order, a
- * task that is not idempotent starts once at the most, each task ends in one way, and the end says what is true. {@code
+ * task that is not idempotent starts once at the most, each task ends in one way, and the end says what is true; half of the schedules
+ * go by the queue, which never gives a slave more than it has slots. {@code
  * -Dd8.seed=N} repeats one schedule, {@code -Dd8.seeds=N} runs so many.
  */
 @Tag("other-runtime")
@@ -83,23 +85,32 @@ class FleetSimulationTest {
             time.advance(Duration.ofSeconds(60));
             Map<Task, CompletableFuture<TaskResult>> results = new HashMap<>();
             Map<Task, Integer> completions = new HashMap<>();
+            boolean queued = random.nextBoolean();
             for (int i = 0; i < TASKS; i++) {
                 Task task = Task.builder(Task.PYTHON_CODE)
                         .with("command", "print(" + i + ")")
                         .idempotent(random.nextBoolean())
+                        .priority(random.nextInt(3))
                         .build();
-                CompletableFuture<TaskResult> result = manager.execute(task);
+                Submission submission = queued ? manager.submit(task) : null;
+                CompletableFuture<TaskResult> result = submission != null ? submission.result() : manager.execute(task);
                 result.whenComplete((value, error) -> completions.merge(task, 1, Integer::sum));
                 results.put(task, result);
                 upset(random, names, slaves, partitions);
                 if (random.nextInt(8) == 0) {
-                    result.cancel(true);
+                    if (submission != null) {
+                        submission.cancel();
+                    } else {
+                        result.cancel(true);
+                    }
                 }
-                time.advance(Duration.ofMillis(random.nextInt(30_000)));
+                time.advance(Duration.ofMillis(random.nextInt(queued ? 10_000 : 30_000)));
+                assertWithinSlots(queued, manager, context);
             }
             for (int i = 0; i < 10; i++) {
                 upset(random, names, slaves, partitions);
                 time.advance(Duration.ofMillis(random.nextInt(60_000)));
+                assertWithinSlots(queued, manager, context);
             }
             partitions.cutOff.clear();
             time.advance(Duration.ofHours(2));
@@ -129,6 +140,12 @@ class FleetSimulationTest {
                 }
             });
             slaves.forEach(slave -> assertThat(slave.most).as(context).isLessThanOrEqualTo(3));
+        }
+    }
+
+    private static void assertWithinSlots(boolean queued, SlaveManager manager, String context) {
+        if (queued) {
+            assertThat(manager.slaves()).as(context).allMatch(slave -> slave.inFlight() <= slave.slots());
         }
     }
 

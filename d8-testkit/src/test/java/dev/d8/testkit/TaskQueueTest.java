@@ -479,7 +479,7 @@ class TaskQueueTest {
     }
 
     @Test
-    void a_hundred_thousand_tasks_pass_through_ten_places() {
+    void many_tasks_pass_through_a_few_places() {
         manager.close();
         manager = manager(builder -> builder.queueCapacity(10));
         RecordingSlaveService echo = new RecordingSlaveService()
@@ -491,7 +491,7 @@ class TaskQueueTest {
                 });
         transport.serve(echo, URI.create("memory://pi:1"), new ServerSecurity(TOKEN));
         manager.register("pi", URI.create("memory://pi:1")).join();
-        for (int i = 0; i < 100_000; i++) {
+        for (int i = 0; i < 20_000; i++) {
             Submission task = submit("x");
             assertThat(task.phase()).isEqualTo(Phase.DONE);
             echo.takeCall();
