@@ -66,6 +66,11 @@ public final class Main {
         report.line("JVM options: %s", options(script));
         report.line("");
         report.launched(LaunchedSlave.run(plan, script), plan);
+        report.line("## A master's fleet");
+        report.line("");
+        report.line("Simulated slaves behind the in-memory transport, in this JVM; they answer at once.");
+        report.line("");
+        report.fleet(FleetScale.run(plan));
         report.line("## JMH");
         report.line("");
         report.line(

@@ -119,6 +119,21 @@ final class Report {
         line("");
     }
 
+    void fleet(FleetScale.Result result) {
+        line("| what | value |");
+        line("| --- | ---: |");
+        line("| heap for each slave of 10,000 | %s kB |", number(result.heapBytes() / 1e3));
+        result.choiceMicros()
+                .forEach((slaves, micros) ->
+                        line("| choosing among %,d, median | %s µs |", slaves, number(Math.max(0, micros))));
+        line("| one health check, CPU, the simulated slave's part included | %s µs |", number(result.checkMicros()));
+        line(
+                "| tasks through the queue to 10,000 slaves, of %,d | %s a second, %s µs each |",
+                result.tasks(), number(result.tasksPerSecond()), number(1e6 / result.tasksPerSecond()));
+        line("| heap after them, against after the first tenth | %s MiB |", number(result.queueGrowth() / 1048576.0));
+        line("");
+    }
+
     void containers(ContainerComparison.Result result) {
         double run = result.run().micros(50);
         line("`print(55)`, one at a time, in turns:");

@@ -122,7 +122,7 @@ final class Fleet {
     @Nullable
     Member choose(Needs needs, Task task) {
         Candidates candidates = candidates(needs);
-        return candidates.isEmpty() ? null : candidates.member(chosen(candidates, task));
+        return candidates.isEmpty() ? null : candidates.member(candidates.choose(selector, task));
     }
 
     /** Takes a place on a slave that has room for a task, the one that is chosen if it has; null if none has. */
@@ -130,7 +130,7 @@ final class Fleet {
     Member enter(Needs needs, Task task) {
         Candidates candidates = candidates(needs);
         int count = candidates.size();
-        int first = count == 0 ? 0 : chosen(candidates, task);
+        int first = count == 0 ? 0 : candidates.choose(selector, task);
         for (int i = 0; i < count; i++) {
             Member member = candidates.member((first + i) % count);
             if (member.tryEnter()) {
@@ -138,10 +138,6 @@ final class Fleet {
             }
         }
         return null;
-    }
-
-    private int chosen(Candidates candidates, Task task) {
-        return candidates.indexOf(selector.select(candidates, task).id());
     }
 
     /** Returns whether this slave is one of those that can take such a task. */

@@ -35,6 +35,7 @@ public final class Submission {
     final ExecutionListener listener;
     final CompletableFuture<TaskResult> end = new CompletableFuture<>();
     private final Consumer<Submission> canceller;
+    private boolean watched;
 
     // Touched by the queue's own actions only, one at a time.
     final Map<String, String> turnedAway = new LinkedHashMap<>();
@@ -95,6 +96,9 @@ public final class Submission {
      * future leaves the task alone.
      */
     public CompletableFuture<TaskResult> result() {
+        synchronized (end) {
+            watched = true;
+        }
         CompletableFuture<TaskResult> copy = new CompletableFuture<>();
         end.whenComplete((result, error) -> RobustConnection.complete(copy, result, error));
         return copy;
@@ -103,6 +107,16 @@ public final class Submission {
     /** Has it not start, or ends it with everything that it started. Does nothing to a task that is over. */
     public void cancel() {
         canceller.accept(this);
+    }
+
+    /** Ends it here and now if nobody listens: to change the thread for nobody's sake costs more than all the rest. */
+    boolean endUnwatched(Runnable ending) {
+        synchronized (end) {
+            if (!watched) {
+                ending.run();
+            }
+            return !watched;
+        }
     }
 
     /** Names the task and how far it has come, never its data. */

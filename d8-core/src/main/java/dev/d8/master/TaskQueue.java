@@ -146,18 +146,24 @@ public final class TaskQueue {
      * @throws InterruptedException if the thread was interrupted while it waited; the task is not accepted then
      */
     public Submission submitBlocking(Task task) throws InterruptedException {
-        CompletableFuture<Submission> accepted = submitAsync(task);
+        Submission mine = prepared(task, ExecutionListener.NONE);
+        Submission first = claim(mine);
+        if (first != mine) {
+            return first;
+        }
+        CompletableFuture<Void> place = gate.enter();
         try {
-            return accepted.get();
+            place.get();
         } catch (InterruptedException e) {
-            if (accepted.cancel(true)) {
+            if (place.cancel(true)) {
+                known.remove(mine.id(), mine);
                 throw e;
             }
-            Thread.currentThread().interrupt();
-            return accepted.join();
+            Thread.currentThread().interrupt(); // There was a place after all.
         } catch (ExecutionException e) {
-            throw RobustConnection.infrastructure(e.getCause() == null ? e : e.getCause());
+            throw new IllegalStateException("a place does not fail", e);
         }
+        return now(accept(List.of(mine))).get(0);
     }
 
     /**
@@ -309,7 +315,9 @@ public final class TaskQueue {
 
     private void over(Submission task, TaskStore.Outcome outcome) {
         known.remove(task.id(), task);
-        tell(() -> complete(task, outcome));
+        if (!task.endUnwatched(() -> complete(task, outcome))) {
+            tell(() -> complete(task, outcome));
+        }
     }
 
     private static void complete(Submission task, TaskStore.Outcome outcome) {
