@@ -3,6 +3,7 @@ module dev.d8.core {
     requires static transitive org.jspecify;
     requires transitive micrometer.core;
     requires java.net.http;
+    requires jdk.management;
     requires org.slf4j;
     requires tools.jackson.databind;
     requires org.eclipse.jgit;

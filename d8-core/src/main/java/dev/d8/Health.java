@@ -16,6 +16,7 @@ import java.util.Optional;
  * @param bootId new at every start of the slave; empty from an original slave
  * @param draining whether it refuses new tasks because it is about to stop
  * @param slots what it can run at one time; empty from an original slave
+ * @param capabilities what it found out about its machine; empty from an original slave
  */
 public record Health(
         String status,
@@ -24,7 +25,8 @@ public record Health(
         VersionInfo version,
         Optional<String> bootId,
         boolean draining,
-        Optional<Slots> slots) {
+        Optional<Slots> slots,
+        Optional<Capabilities> capabilities) {
 
     /** The status of a slave that is well. */
     public static final String HEALTHY = "healthy";
@@ -35,5 +37,17 @@ public record Health(
         Objects.requireNonNull(pythonVersion, "pythonVersion");
         Objects.requireNonNull(version, "version");
         executionMethods = Collections.unmodifiableMap(new LinkedHashMap<>(executionMethods));
+    }
+
+    /** Creates one of a slave that says nothing about its machine. */
+    public Health(
+            String status,
+            String pythonVersion,
+            Map<String, Boolean> executionMethods,
+            VersionInfo version,
+            Optional<String> bootId,
+            boolean draining,
+            Optional<Slots> slots) {
+        this(status, pythonVersion, executionMethods, version, bootId, draining, slots, Optional.empty());
     }
 }

@@ -1,5 +1,6 @@
 package dev.d8.internal;
 
+import dev.d8.Capabilities;
 import dev.d8.ExecutorInfo;
 import dev.d8.Health;
 import dev.d8.InvalidTaskException;
@@ -22,12 +23,15 @@ import dev.d8.spi.WireFormat;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Stream;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -60,6 +64,15 @@ public final class JsonWireFormat implements WireFormat {
         health.slots()
                 .ifPresent(slots ->
                         json.putObject("slots").put("total", slots.total()).put("free", slots.free()));
+        health.capabilities().ifPresent(machine -> {
+            ObjectNode capabilities = json.putObject("capabilities");
+            ArrayNode labels = capabilities.putArray("labels");
+            machine.labels().forEach(labels::add);
+            capabilities.put("isolation", machine.isolation().wireName());
+            capabilities.put("cpus", machine.cpus());
+            capabilities.put("memory_bytes", machine.memoryBytes());
+            capabilities.put("disk_free_bytes", machine.diskFreeBytes());
+        });
         return Json.write(json);
     }
 
@@ -241,7 +254,20 @@ public final class JsonWireFormat implements WireFormat {
                 version(json),
                 json.text("boot_id"),
                 json.flag("draining", false),
-                json.object("slots").map(slots -> slots(slots)));
+                json.object("slots").map(slots -> slots(slots)),
+                json.object("capabilities").map(JsonWireFormat::capabilities));
+    }
+
+    private static Capabilities capabilities(JsonFields json) {
+        return new Capabilities(
+                Set.copyOf(json.list("labels")),
+                Arrays.stream(Isolation.values()) // A newer slave's walls may have names that nobody here knows.
+                        .filter(isolation -> json.text("isolation").equals(Optional.of(isolation.wireName())))
+                        .findFirst()
+                        .orElse(Isolation.NONE),
+                (int) Math.min(Integer.MAX_VALUE, json.number("cpus").orElse(0)),
+                json.number("memory_bytes").orElse(0),
+                json.number("disk_free_bytes").orElse(0));
     }
 
     @Override

@@ -1,8 +1,10 @@
 package dev.d8.master;
 
+import dev.d8.Capabilities;
 import dev.d8.D8Exception;
 import dev.d8.Health;
 import dev.d8.Invocation;
+import dev.d8.Isolation;
 import dev.d8.SlaveRefusedException;
 import dev.d8.SlaveUnreachableException;
 import dev.d8.Slots;
@@ -15,6 +17,7 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.HashSet;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -38,6 +41,10 @@ final class Member {
     final RobustConnection connection;
 
     private final Set<String> labels;
+
+    /** Those that it was registered with, and those that it has itself. */
+    private Set<String> allLabels;
+
     private final Rules rules;
     private final AtomicInteger inFlight = new AtomicInteger();
 
@@ -71,7 +78,8 @@ final class Member {
     Member(String id, URI address, Set<String> labels, RobustConnection connection, Rules rules) {
         this.id = id;
         this.address = address;
-        this.labels = labels;
+        this.labels = Set.copyOf(labels);
+        allLabels = this.labels;
         this.connection = connection;
         this.rules = rules;
         slots = rules.defaultSlots();
@@ -82,7 +90,7 @@ final class Member {
         return new Slave(
                 id,
                 address,
-                labels,
+                allLabels,
                 status,
                 reason,
                 Optional.ofNullable(health),
@@ -200,11 +208,14 @@ final class Member {
                 return status;
             }
             before = snapshot();
-            otherUse = status != next || otherMethods(answer);
+            otherUse = status != next || otherAbilities(answer);
             status = next;
             reason = why;
             cutOff = false;
             health = answer != null ? answer : health;
+            if (otherUse) {
+                allLabels = withOwn(labels, health);
+            }
             // A dead slave's last words may vary; that it is dead is said once.
             boolean otherReason = next != SlaveStatus.DEAD && !before.reason().equals(why);
             if (before.status() != next || otherReason) {
@@ -217,8 +228,28 @@ final class Member {
         return next;
     }
 
-    private boolean otherMethods(@Nullable Health answer) {
-        return answer != null && (health == null || !health.executionMethods().equals(answer.executionMethods()));
+    private boolean otherAbilities(@Nullable Health answer) {
+        return answer != null
+                && (health == null
+                        || !health.executionMethods().equals(answer.executionMethods())
+                        || !own(health).equals(own(answer))
+                        || !isolation(health).equals(isolation(answer)));
+    }
+
+    private static Set<String> own(Health health) {
+        return health.capabilities().map(Capabilities::labels).orElse(Set.of());
+    }
+
+    private static Optional<Isolation> isolation(Health health) {
+        return health.capabilities().map(Capabilities::isolation);
+    }
+
+    private static Set<String> withOwn(Set<String> labels, @Nullable Health health) {
+        Set<String> all = new HashSet<>(labels);
+        if (health != null) {
+            all.addAll(own(health));
+        }
+        return Set.copyOf(all);
     }
 
     synchronized SlaveStatus status() {

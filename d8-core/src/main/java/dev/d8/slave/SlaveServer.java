@@ -1,5 +1,6 @@
 package dev.d8.slave;
 
+import dev.d8.Capabilities;
 import dev.d8.ConfigurationException;
 import dev.d8.Grant;
 import dev.d8.Health;
@@ -29,10 +30,12 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -78,6 +81,8 @@ public final class SlaveServer implements AutoCloseable {
     private final AuditLog audit;
     private final String bootId = UUID.randomUUID().toString();
     private final Duration probeInterval;
+    private final Machine machine;
+    private volatile Capabilities capabilities;
     private final ExecutorService probes = Executors.newCachedThreadPool(task -> {
         Thread thread = new Thread(task, "d8-probe");
         thread.setDaemon(true);
@@ -105,6 +110,8 @@ public final class SlaveServer implements AutoCloseable {
         probeInterval = builder.probeInterval;
         ownTransport = builder.transport == null;
         ranking = ExecutorRanking.create(plugins, builder.wanted, builder.options, probes);
+        machine = new Machine(builder.labels);
+        capabilities = machine.look(List.of());
         ranking.bindTo(builder.meterRegistry);
         try {
             // The slow parts of a start know nothing of each other: git, the executors, the transport.
@@ -115,6 +122,7 @@ public final class SlaveServer implements AutoCloseable {
                     : plugins.transport(builder.bind.getScheme(), builder.options);
             version = lookup.join();
             looks.join();
+            look();
             audit = new AuditLog(builder.audit, builder.clock, time);
             SlaveMetrics counts = new SlaveMetrics(builder.meterRegistry);
             runner = new TaskRunner(
@@ -138,7 +146,8 @@ public final class SlaveServer implements AutoCloseable {
                             version,
                             bootId,
                             builder.endAbandoned,
-                            builder.metrics),
+                            builder.metrics,
+                            () -> capabilities),
                     builder.bind,
                     new ServerSecurity(builder.grants));
         } catch (RuntimeException e) {
@@ -187,6 +196,10 @@ public final class SlaveServer implements AutoCloseable {
                 + " random characters (openssl rand -hex 32), or listen on 127.0.0.1");
     }
 
+    private void look() {
+        capabilities = machine.look(ranking.availability().values());
+    }
+
     /** Looks at the executors again: soon after the start, since some need a moment, then ever more seldom. */
     private void probeAfter(Duration delay) {
         time.schedule(delay, () -> {
@@ -194,6 +207,7 @@ public final class SlaveServer implements AutoCloseable {
                 probes.execute(() -> {
                     try {
                         ranking.probe();
+                        look();
                     } finally {
                         if (!closed.get()) {
                             Duration next = delay.multipliedBy(2);
@@ -280,6 +294,7 @@ public final class SlaveServer implements AutoCloseable {
         private final String bootId;
         private final boolean endAbandoned;
         private final Optional<Supplier<String>> metrics;
+        private final Supplier<Capabilities> capabilities;
 
         Service(
                 TaskRunner runner,
@@ -290,7 +305,8 @@ public final class SlaveServer implements AutoCloseable {
                 VersionInfo version,
                 String bootId,
                 boolean endAbandoned,
-                Optional<Supplier<String>> metrics) {
+                Optional<Supplier<String>> metrics,
+                Supplier<Capabilities> capabilities) {
             this.runner = runner;
             this.ledger = ledger;
             this.audit = audit;
@@ -300,6 +316,7 @@ public final class SlaveServer implements AutoCloseable {
             this.bootId = bootId;
             this.endAbandoned = endAbandoned;
             this.metrics = metrics;
+            this.capabilities = capabilities;
         }
 
         @Override
@@ -319,7 +336,8 @@ public final class SlaveServer implements AutoCloseable {
                     version,
                     Optional.of(bootId),
                     runner.isDraining(),
-                    Optional.of(runner.slots()));
+                    Optional.of(runner.slots()),
+                    Optional.of(capabilities.get()));
         }
 
         @Override
@@ -355,6 +373,7 @@ public final class SlaveServer implements AutoCloseable {
         private URI bind = URI.create("http://127.0.0.1:" + DEFAULT_PORT);
         private Supplier<List<Grant>> grants = only(Token.DEVELOPMENT);
         private List<String> wanted = List.of();
+        private Set<String> labels = Set.of();
         private Options options = Options.NONE;
         private @Nullable Path plugins;
         private int maxConcurrent = Math.max(4, 2 * Runtime.getRuntime().availableProcessors());
@@ -505,6 +524,21 @@ public final class SlaveServer implements AutoCloseable {
         /** Sets who knows which code this slave runs; asked once, while it starts. Default: unknown. */
         public Builder version(VersionProvider value) {
             version = value;
+            return this;
+        }
+
+        /**
+         * Sets what tasks may ask for of this slave, beside what it finds out about its machine, such as {@code gpu} or {@code
+         * room=cellar}: 1 to 64 letters, digits and any of {@code = . _ -} each; default: none.
+         */
+        public Builder labels(Collection<String> value) {
+            value.forEach(label -> {
+                if (!label.matches("[A-Za-z0-9=._-]{1,64}")) {
+                    throw new ConfigurationException(
+                            "label: \"" + label + "\" (expected: 1 to 64 letters, digits and any of = . _ -)");
+                }
+            });
+            labels = Set.copyOf(value);
             return this;
         }
 

@@ -1,8 +1,10 @@
 package dev.d8.testkit;
 
+import dev.d8.Capabilities;
 import dev.d8.ExecutorInfo;
 import dev.d8.Health;
 import dev.d8.Invocation;
+import dev.d8.Isolation;
 import dev.d8.Output;
 import dev.d8.Slots;
 import dev.d8.TaskResult;
@@ -15,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -155,6 +158,8 @@ public final class RecordingSlaveService implements SlaveService {
                 new VersionInfo("0123456789abcdef0123456789abcdef01234567", "1.0.0", "main", true),
                 Optional.of("5a1f0c9e-boot"),
                 true,
-                Optional.of(new Slots(4, 3)));
+                Optional.of(new Slots(4, 3)),
+                Optional.of(
+                        new Capabilities(Set.of("arch=arm64", "gpu"), Isolation.CONTAINER, 4, 8L << 30, 48L << 30)));
     }
 }

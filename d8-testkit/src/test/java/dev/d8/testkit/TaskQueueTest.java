@@ -3,10 +3,12 @@ package dev.d8.testkit;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.d8.Capabilities;
 import dev.d8.DeadlineExceededException;
 import dev.d8.Health;
 import dev.d8.InvalidTaskException;
 import dev.d8.Invocation;
+import dev.d8.Isolation;
 import dev.d8.MasterClosedException;
 import dev.d8.NoExecutorException;
 import dev.d8.NoSlaveException;
@@ -41,6 +43,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
@@ -395,6 +398,31 @@ class TaskQueueTest {
                 .isInstanceOf(UnknownOutcomeException.class);
         assertThat(slaves.stream().mapToInt(slave -> slave.service.callsLeft()).sum())
                 .isEqualTo(3);
+    }
+
+    @Test
+    void what_a_slave_found_out_about_its_machine_decides_which_tasks_it_gets() {
+        Health well = health(4);
+        Hand arm = new Hand(new Health(
+                well.status(),
+                "",
+                well.executionMethods(),
+                well.version(),
+                Optional.empty(),
+                false,
+                well.slots(),
+                Optional.of(new Capabilities(Set.of("arch=arm64"), Isolation.PROCESS, 4, 0, 0))));
+        transport.serve(arm.service, URI.create("memory://arm:1"), new ServerSecurity(TOKEN));
+        manager.register("arm", URI.create("memory://arm:1"), "cellar").join();
+        manager.submit(task("a").labels("arch=arm64", "cellar").build());
+        manager.submit(task("b").labels("arch=amd64").build());
+        Task walled = task("c").minIsolation(Isolation.CONTAINER).build();
+        manager.submit(walled);
+        assertThat(arm.started).containsExactly("a");
+        assertThat(manager.execute(walled)
+                        .handle((value, error) -> String.valueOf(error))
+                        .join())
+                .contains("its strongest isolation is process");
     }
 
     @Test

@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
             HealthCommand.class,
             VersionCommand.class,
             SlavesCommand.class,
+            TopCommand.class,
             MasterCommand.class,
             KeygenCommand.class
         },

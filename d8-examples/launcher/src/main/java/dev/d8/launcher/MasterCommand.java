@@ -3,6 +3,7 @@ package dev.d8.launcher;
 import dev.d8.master.ConnectionPolicy;
 import dev.d8.master.Notices;
 import dev.d8.master.Slave;
+import dev.d8.master.SlaveListener;
 import dev.d8.master.SlaveManager;
 import java.io.PrintWriter;
 import java.time.Instant;
@@ -39,8 +40,7 @@ final class MasterCommand implements Callable<Integer> {
     public Integer call() throws InterruptedException {
         List<SlaveList.Entry> entries = fleet.entries(spec);
         PrintWriter out = spec.commandLine().getOut();
-        SlaveManager.Builder builder =
-                master.manager(ConnectionPolicy.DEFAULT).listener((before, after) -> print(out, before, after));
+        SlaveManager.Builder builder = master.manager(ConnectionPolicy.DEFAULT).listener(new Printer(out));
         List<Notices> notices = told.notifiers(master::secret).stream()
                 .map(notifier -> Notices.builder(notifier).build())
                 .toList();
@@ -51,24 +51,30 @@ final class MasterCommand implements Callable<Integer> {
             notices.forEach(Notices::close);
             Runtime.getRuntime().halt(Main.DONE);
         }));
-        for (SlaveList.Entry entry : entries) {
-            manager.register(
-                            entry.id(),
-                            master.complete(entry.address()),
-                            entry.labels().toArray(String[]::new))
-                    .whenComplete((slave, error) -> {
-                        if (error != null) {
-                            spec.commandLine().getErr().println("d8: " + error.getMessage());
-                        }
-                    });
-        }
+        fleet.register(manager, entries, master)
+                .forEach(slave -> slave.whenComplete((known, error) -> {
+                    if (error != null) {
+                        spec.commandLine().getErr().println("d8: " + error.getMessage());
+                    }
+                }));
         new CountDownLatch(1).await();
         return Main.DONE;
     }
 
-    private static void print(PrintWriter out, Slave before, Slave after) {
-        out.println(Instant.now().truncatedTo(ChronoUnit.SECONDS) + " " + after.id() + " " + before.status() + " -> "
-                + after.status() + ": " + after.reason());
-        out.flush();
+    private record Printer(PrintWriter out) implements SlaveListener {
+        @Override
+        public void statusChanged(Slave before, Slave after) {
+            print(after.id() + " " + before.status() + " -> " + after.status() + ": " + after.reason());
+        }
+
+        @Override
+        public void masterCutOff(boolean cutOff, String why) {
+            print((cutOff ? "this master seems to be cut off: " : "this master is no longer cut off: ") + why);
+        }
+
+        private void print(String line) {
+            out.println(Instant.now().truncatedTo(ChronoUnit.SECONDS) + " " + line);
+            out.flush();
+        }
     }
 }

@@ -33,6 +33,14 @@ final class MasterOptions {
     private VersionPolicy policy = VersionPolicy.REFUSE;
 
     @Option(
+            names = "--selector",
+            paramLabel = "NAME",
+            defaultValue = "least_loaded",
+            description = "who chooses among slaves: least_loaded, lowest_latency, round_robin, sticky, or a plugin's"
+                    + " (default: least_loaded)")
+    private String selector = "least_loaded";
+
+    @Option(
             names = "--tls-ca",
             paramLabel = "FILE",
             description = "whose slaves to trust: a CA's certificate, or the slave's own (default: Java's CAs)")
@@ -79,6 +87,7 @@ final class MasterOptions {
                 .options(Options.of(tls()))
                 .version(version(commit, Path.of("")))
                 .versionPolicy(policy)
+                .selector(selector)
                 .connectionPolicy(connections);
     }
 

@@ -103,6 +103,13 @@ final class SlaveCommand implements Callable<Integer> {
     private @Nullable Integer queue;
 
     @Option(
+            names = "--label",
+            paramLabel = "LABEL",
+            description =
+                    "what tasks may ask for, such as gpu; repeat it for more. arch=, os= and python= are found out")
+    private List<String> labels = List.of();
+
+    @Option(
             names = "--abandoned",
             paramLabel = "end|finish",
             defaultValue = "end",
@@ -203,6 +210,7 @@ final class SlaveCommand implements Callable<Integer> {
                 .insecureHttp(insecureHttp)
                 .grants(token.grants(beyondLoopback()))
                 .executors(executors)
+                .labels(labels)
                 .options(Options.of(all))
                 .endAbandoned(abandoned == Abandoned.end)
                 .meterRegistry(meters)

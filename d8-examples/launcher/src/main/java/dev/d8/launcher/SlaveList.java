@@ -1,12 +1,15 @@
 package dev.d8.launcher;
 
 import dev.d8.ConfigurationException;
+import dev.d8.master.Slave;
+import dev.d8.master.SlaveManager;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -55,6 +58,16 @@ final class SlaveList {
             throw new ParameterException(spec.commandLine(), "no slave: --slave ID=HOST:PORT or --slaves-file");
         }
         return entries;
+    }
+
+    /** Registers them, all at once, and returns each as its first check found it, in their order. */
+    List<CompletableFuture<Slave>> register(SlaveManager manager, List<Entry> entries, MasterOptions master) {
+        return entries.stream()
+                .map(entry -> manager.register(
+                        entry.id(),
+                        master.complete(entry.address()),
+                        entry.labels().toArray(String[]::new)))
+                .toList();
     }
 
     private static Entry parse(String where, String text) {

@@ -15,13 +15,18 @@ final class Terminal implements ExecutionListener {
 
     private static final int BAR = 30;
 
-    private final boolean interactive = standardErrorIsTerminal();
+    private final boolean interactive = isTerminal(2);
     private boolean barShown;
 
-    /** What Java's console tells is about standard output and differs between releases; so where /proc is not, there is no bar. */
-    private static boolean standardErrorIsTerminal() {
+    /**
+     * Returns whether this descriptor of the process, 1 or 2, is a terminal. What Java's console tells differs between releases;
+     * where /proc is not, nothing is.
+     */
+    static boolean isTerminal(int descriptor) {
         try {
-            return Files.readSymbolicLink(Path.of("/proc/self/fd/2")).toString().matches("/dev/(pts/|tty|console).*");
+            return Files.readSymbolicLink(Path.of("/proc/self/fd/" + descriptor))
+                    .toString()
+                    .matches("/dev/(pts/|tty|console).*");
         } catch (IOException e) {
             return false;
         }
