@@ -8,11 +8,12 @@ import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Has somebody told of slaves whose status changed: what changes within a short time is one notice, and a slave that is back
+ * Has somebody told of slaves whose status changed, and of a master that is cut off: what changes within a short time is one notice, and a slave that is back
  * to what it was by then is left out. Thread-safe; nothing blocks but {@link #close}.
  *
  * <pre>{@code
@@ -32,6 +33,8 @@ public final class Notices implements SlaveListener, AutoCloseable {
     private static final int LONGEST_REASON = 300;
 
     private final Duration window;
+    private final Duration startGrace;
+    private final long startedAt;
     private final TimeSource time;
     private final boolean ownTime;
     private final InstantSource clock;
@@ -46,6 +49,8 @@ public final class Notices implements SlaveListener, AutoCloseable {
         window = builder.window;
         ownTime = builder.time == null;
         time = builder.time != null ? builder.time : TimeSource.system();
+        startGrace = builder.startGrace;
+        startedAt = time.nanoTime();
         clock = builder.clock;
         queue = new NoticeQueue(builder.notifier, time, builder.patience);
     }
@@ -62,7 +67,8 @@ public final class Notices implements SlaveListener, AutoCloseable {
             return;
         }
         if (collected.isEmpty()) {
-            time.schedule(window, this::flush);
+            Duration grace = startGrace.minus(time.since(startedAt));
+            time.schedule(grace.compareTo(window) > 0 ? grace : window, this::flush);
         }
         collected.put(
                 after.id(),
@@ -72,6 +78,18 @@ public final class Notices implements SlaveListener, AutoCloseable {
                         earlier != null ? earlier.from() : before.status(),
                         after.status(),
                         oneLine(after.reason())));
+    }
+
+    @Override
+    public synchronized void masterCutOff(boolean cutOff, String why) {
+        if (!closed) {
+            String what = cutOff ? "this master seems to be cut off: " : "this master is no longer cut off: ";
+            add(List.of(), Optional.of(what + oneLine(why)));
+        }
+    }
+
+    private void add(List<Notice.Change> changes, Optional<String> alarm) {
+        queue.add(new Notice(UUID.randomUUID(), clock.instant().truncatedTo(ChronoUnit.SECONDS), changes, alarm));
     }
 
     /** Nothing in a reason can pass for another line of a text. */
@@ -90,7 +108,7 @@ public final class Notices implements SlaveListener, AutoCloseable {
                 .toList();
         collected.clear();
         if (!changes.isEmpty()) {
-            queue.add(new Notice(UUID.randomUUID(), clock.instant().truncatedTo(ChronoUnit.SECONDS), changes));
+            add(changes, Optional.empty());
         }
     }
 
@@ -114,6 +132,7 @@ public final class Notices implements SlaveListener, AutoCloseable {
     public static final class Builder {
         private final Notifier notifier;
         private Duration window = Duration.ofSeconds(5);
+        private Duration startGrace = Duration.ofSeconds(30);
         private Duration patience = Duration.ofSeconds(10);
         private InstantSource clock = InstantSource.system();
         private @Nullable TimeSource time;
@@ -128,6 +147,18 @@ public final class Notices implements SlaveListener, AutoCloseable {
                 throw new ConfigurationException("window: " + value + " (expected: >= 0)");
             }
             window = value;
+            return this;
+        }
+
+        /**
+         * Sets how long after the start, zero or more, nothing is told yet: slaves, or their network, may be starting, too, and all
+         * of them turn up in one moment. Default 30 s.
+         */
+        public Builder startGrace(Duration value) {
+            if (value.isNegative()) {
+                throw new ConfigurationException("startGrace: " + value + " (expected: >= 0)");
+            }
+            startGrace = value;
             return this;
         }
 

@@ -191,11 +191,16 @@ public final class RobustConnection implements SlaveClient {
         long asked = time.nanoTime();
         CompletableFuture<Health> check =
                 watched(breaker.healthPass(), policy.healthTimeout(), client::health, "health");
-        check.thenRun(() -> {
-            long nanos = Math.max(1, time.nanoTime() - asked);
-            latencyNanos = latencyNanos == 0 ? nanos : (7 * latencyNanos + 3 * nanos) / 10;
+        CompletableFuture<Health> result = new CompletableFuture<>();
+        check.whenComplete((answer, error) -> {
+            if (error == null) {
+                long nanos = Math.max(1, time.nanoTime() - asked);
+                latencyNanos = latencyNanos == 0 ? nanos : (7 * latencyNanos + 3 * nanos) / 10;
+            }
+            complete(result, answer, error);
         });
-        return check;
+        cancelWith(result, check);
+        return result;
     }
 
     /** The health check's outcome is not the task's: that was not sent. */

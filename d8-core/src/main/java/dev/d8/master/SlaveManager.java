@@ -98,8 +98,7 @@ public final class SlaveManager implements AutoCloseable {
         fleet = new Fleet(selector);
         metrics.watch(fleet);
         VersionInfo version = builder.version.version();
-        Transitions transitions =
-                new Transitions(version, metrics, builder.listeners, callbacks, time, builder.startGrace, fleet);
+        Transitions transitions = new Transitions(version, metrics, builder.listeners, callbacks);
         rules = new Member.Rules(
                 version,
                 builder.versionPolicy,
@@ -376,7 +375,6 @@ public final class SlaveManager implements AutoCloseable {
         private String selectorName = "least_loaded";
         private int queueCapacity = 10_000;
         private int defaultSlots = 1;
-        private Duration startGrace = Duration.ofSeconds(30);
         private InstantSource clock = InstantSource.system();
         private MeterRegistry meters = new SimpleMeterRegistry();
         private @Nullable Path stateDirectory;
@@ -462,18 +460,6 @@ public final class SlaveManager implements AutoCloseable {
          */
         public Builder stateDirectory(Path value) {
             stateDirectory = value;
-            return this;
-        }
-
-        /**
-         * Sets how long after the start a slave that was never reached is no news to listeners, zero or more: its network may be
-         * starting, too. The log tells at once. Default 30 s.
-         */
-        public Builder startGrace(Duration value) {
-            if (value.isNegative()) {
-                throw new ConfigurationException("startGrace: " + value + " (expected: >= 0)");
-            }
-            startGrace = value;
             return this;
         }
 

@@ -2,21 +2,13 @@ package dev.d8.master;
 
 import dev.d8.VersionInfo;
 import dev.d8.internal.SerialExecutor;
-import dev.d8.spi.TimeSource;
-import java.time.Duration;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/**
- * Tells what becomes of slaves: the log at once, listeners in order. In the first moments of a master a slave that cannot be
- * reached is no news to them yet: its network, or the slave, may be starting, too. Thread-safe.
- */
+/** Tells what becomes of slaves, to the log and to listeners, in order. Thread-safe. */
 final class Transitions {
 
     private static final Logger LOG = LoggerFactory.getLogger(SlaveManager.class);
@@ -26,27 +18,11 @@ final class Transitions {
     private final List<SlaveListener> listeners;
     private final SerialExecutor events;
 
-    /** Slaves that were dead when they were first looked at, as they were before; null once the grace is over. */
-    private Map<String, Slave> unseen = new LinkedHashMap<>();
-
-    private boolean grace;
-
-    Transitions(
-            VersionInfo own,
-            MasterMetrics metrics,
-            List<SlaveListener> listeners,
-            Executor callbacks,
-            TimeSource time,
-            Duration graceTime,
-            Fleet fleet) {
+    Transitions(VersionInfo own, MasterMetrics metrics, List<SlaveListener> listeners, Executor callbacks) {
         this.own = own;
         this.metrics = metrics;
-        this.listeners = new CopyOnWriteArrayList<>(listeners);
+        this.listeners = List.copyOf(listeners);
         this.events = new SerialExecutor(callbacks);
-        this.grace = !graceTime.isZero();
-        if (grace) {
-            time.schedule(graceTime, () -> graceOver(fleet));
-        }
     }
 
     void changed(Slave before, Slave after) {
@@ -60,34 +36,6 @@ final class Transitions {
         if (before.status() != after.status()) {
             metrics.changed(after.status());
         }
-        Slave known;
-        synchronized (this) {
-            Slave held = unseen.remove(after.id());
-            if (grace && after.status() == SlaveStatus.DEAD && before.status() == SlaveStatus.UNKNOWN) {
-                unseen.put(after.id(), before);
-                return;
-            }
-            known = held != null ? held : before;
-        }
-        tell(known, after);
-    }
-
-    private void graceOver(Fleet fleet) {
-        Map<String, Slave> held;
-        synchronized (this) {
-            grace = false;
-            held = unseen;
-            unseen = new LinkedHashMap<>();
-        }
-        held.forEach((id, before) -> {
-            Member member = fleet.get(id);
-            if (member != null) {
-                tell(before, member.snapshot());
-            }
-        });
-    }
-
-    private void tell(Slave before, Slave after) {
         each(listener -> listener.statusChanged(before, after));
     }
 

@@ -74,9 +74,10 @@ public final class WebhookNotifier implements Notifier {
         List<Map<String, String>> changes =
                 notice.changes().stream().map(WebhookNotifier::fields).toList();
         Map<String, Object> fields = new LinkedHashMap<>();
-        fields.put("event", "slaves_changed");
+        fields.put("event", notice.alarm().isPresent() ? "master_alarm" : "slaves_changed");
         fields.put("id", notice.id().toString());
         fields.put("at", notice.at().toString());
+        notice.alarm().ifPresent(alarm -> fields.put("alarm", alarm));
         fields.put("changes", changes);
         return Json.line(fields);
     }

@@ -82,28 +82,6 @@ class HealthWatchTest {
     }
 
     @Test
-    void at_the_start_a_slave_that_is_not_there_yet_is_no_news_until_it_should_be() {
-        register("late");
-        register("never");
-        letPass(20);
-        assertThat(status("late")).isEqualTo(SlaveStatus.DEAD);
-        assertThat(heard).isEmpty();
-        serve("late");
-        manager.checkHealth("late").join();
-        assertThat(heard).containsExactly("late UNKNOWN -> ALIVE");
-        letPass(20);
-        assertThat(heard).containsExactly("late UNKNOWN -> ALIVE", "never UNKNOWN -> DEAD");
-    }
-
-    @Test
-    void after_the_start_a_slave_that_is_not_there_is_news_at_once() {
-        letPass(40);
-        register("pi");
-        letPass(10);
-        assertThat(heard).containsExactly("pi UNKNOWN -> DEAD");
-    }
-
-    @Test
     void a_slave_that_comes_and_goes_has_to_answer_more_often_each_time() {
         try (SlaveManager seldom = SlaveManager.builder()
                 .transport(network)

@@ -53,6 +53,7 @@ class NoticesTest {
     private final Post post = new Post();
     private final Notices notices = Notices.builder(post)
             .time(new Watched())
+            .startGrace(Duration.ZERO)
             .clock(() -> Instant.parse("2026-11-26T03:04:05.678Z"))
             .build();
 
@@ -357,8 +358,11 @@ class NoticesTest {
     @Test
     void closing_leaves_a_receiver_that_hangs() throws Exception {
         post.open.drainPermits();
-        Notices hanging =
-                Notices.builder(post).time(time).patience(Duration.ofMillis(20)).build();
+        Notices hanging = Notices.builder(post)
+                .time(time)
+                .startGrace(Duration.ZERO)
+                .patience(Duration.ofMillis(20))
+                .build();
         for (String id : List.of("a", "b")) {
             hanging.statusChanged(slave(id, SlaveStatus.ALIVE, ""), slave(id, SlaveStatus.DEAD, ""));
             time.advance(WINDOW);
@@ -366,6 +370,35 @@ class NoticesTest {
         tried();
         hanging.close();
         assertThat(log()).containsExactly("stopped; notices to post that were lost: 2");
+    }
+
+    @Test
+    void what_is_found_at_the_start_is_one_notice_and_a_slave_that_was_late_is_not_dead_in_it() throws Exception {
+        try (Notices fresh = Notices.builder(post)
+                .time(time)
+                .startGrace(Duration.ofSeconds(30))
+                .build()) {
+            fresh.statusChanged(slave("a", SlaveStatus.UNKNOWN, ""), slave("a", SlaveStatus.DEAD, "no answer"));
+            fresh.statusChanged(slave("b", SlaveStatus.UNKNOWN, ""), slave("b", SlaveStatus.DEAD, "no answer"));
+            time.advance(Duration.ofSeconds(20));
+            fresh.statusChanged(slave("a", SlaveStatus.DEAD, "no answer"), slave("a", SlaveStatus.ALIVE, "it answers"));
+            time.advance(Duration.ofSeconds(11));
+            assertThat(tried().changes())
+                    .extracting(change -> change.slave() + " " + change.to())
+                    .containsExactly("a ALIVE", "b DEAD");
+            fresh.statusChanged(slave("b", SlaveStatus.DEAD, ""), slave("b", SlaveStatus.ALIVE, "it answers"));
+            time.advance(WINDOW);
+            assertThat(tried().changes()).hasSize(1);
+        }
+    }
+
+    @Test
+    void that_the_master_is_cut_off_is_told_at_once_and_by_itself() throws Exception {
+        notices.masterCutOff(true, "7 of 10 slaves stopped answering\nat once");
+        Notice alarm = tried();
+        assertThat(alarm.changes()).isEmpty();
+        assertThat(alarm.text(4096))
+                .isEqualTo("D8: this master seems to be cut off: 7 of 10 slaves stopped answering at once");
     }
 
     @Test
@@ -383,7 +416,6 @@ class NoticesTest {
                 .token(token)
                 .version(VersionProvider.of(new VersionInfo(commit, "1.0.0", "main", false)))
                 .time(time)
-                .startGrace(Duration.ZERO)
                 .callbackExecutor(Runnable::run)
                 .listener(notices)
                 .listener((before, after) -> heard.add(after.id()))

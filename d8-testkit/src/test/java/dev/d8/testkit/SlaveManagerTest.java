@@ -55,7 +55,6 @@ class SlaveManagerTest {
                 .versionPolicy(policy)
                 .time(time)
                 .random(new Random(7))
-                .startGrace(Duration.ZERO)
                 .callbackExecutor(Runnable::run)
                 .listener((before, after) -> changes.add(after.id() + " " + before.status() + " -> " + after.status()))
                 .build();

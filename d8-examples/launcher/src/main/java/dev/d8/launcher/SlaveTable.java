@@ -6,6 +6,7 @@ import dev.d8.master.Slave;
 import dev.d8.master.SlaveStatus;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
@@ -51,7 +52,7 @@ final class SlaveTable {
                 slave.status().wireName(),
                 slots.map(places -> places.free() + " of " + places.total()).orElse("-"),
                 slave.latency()
-                        .map(latency -> String.format("%.1f ms", latency.toNanos() / 1e6))
+                        .map(latency -> String.format(Locale.ROOT, "%.1f ms", latency.toNanos() / 1e6))
                         .orElse("-"),
                 slave.health().map(health -> commit(health.version())).orElse("-"),
                 slave.health()

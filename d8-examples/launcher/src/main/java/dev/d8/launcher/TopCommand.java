@@ -6,6 +6,7 @@ import dev.d8.master.SlaveManager;
 import java.io.PrintWriter;
 import java.time.Duration;
 import java.time.LocalTime;
+import java.time.ZoneId;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -75,8 +76,8 @@ final class TopCommand implements Callable<Integer> {
             out.print(CLEAR);
         }
         long well = slaves.stream().filter(Slave::available).count();
-        out.println(LocalTime.now().truncatedTo(ChronoUnit.SECONDS) + "  " + well + " of " + slaves.size()
-                + " can take tasks");
+        out.println(LocalTime.now(ZoneId.systemDefault()).truncatedTo(ChronoUnit.SECONDS) + "  " + well + " of "
+                + slaves.size() + " can take tasks");
         SlaveTable.lines(slaves).forEach(out::println);
         out.flush();
     }

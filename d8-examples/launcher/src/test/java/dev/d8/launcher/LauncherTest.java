@@ -52,7 +52,7 @@ class LauncherTest {
     @ValueSource(
             strings = {
                 "demo", "slave", "run", "submit", "status", "logs", "cancel", "health", "version", "slaves", "master",
-                "keygen"
+                "top", "keygen"
             })
     void every_command_explains_itself(String command) {
         StringWriter out = new StringWriter();
@@ -84,8 +84,8 @@ class LauncherTest {
 
     @Test
     void a_task_is_handed_over_watched_and_ended_by_its_id() throws Exception {
-        try (Cli.Running slave =
-                new Cli.Running(Cli.start(ENVIRONMENT, folder, "slave", "--port", "0", "--executors", "python"))) {
+        try (Cli.Running slave = new Cli.Running(
+                Cli.start(ENVIRONMENT, folder, "slave", "--port", "0", "--executors", "python", "--label", "gpu"))) {
             String[] common = {
                 "--slave",
                 "127.0.0.1:" + URI.create(slave.await("listening on ")).getPort()
@@ -101,8 +101,13 @@ class LauncherTest {
                     ENVIRONMENT, folder, "", "slaves", "--slave", "pi=" + common[1], "--slave", "gone=127.0.0.1:1");
             assertThat(fleet.exit()).isEqualTo(3);
             assertThat(fleet.out())
-                    .containsPattern("pi +alive +[0-9]+ of [0-9]+ +\\S+ +python +http://127")
+                    .containsPattern(
+                            "pi +alive +[0-9]+ of [0-9]+ +[0-9.]+ ms +\\S+ +python +arch=\\S+,gpu,os=linux,python=3\\S+ +http://127")
                     .containsPattern("gone +dead +- .*http://127.0.0.1:1\n  .*refused");
+            Ended top = Cli.run(
+                    ENVIRONMENT, folder, "", "top", "--slave", "pi=" + common[1], "--count", "2", "--every", "1");
+            assertThat(top.exit()).isZero();
+            assertThat(top.out().split("1 of 1 can take tasks", -1)).hasSize(3);
             try (Cli.Running logs = new Cli.Running(Cli.start(ENVIRONMENT, folder, with(common, "logs", id)))) {
                 assertThat(logs.await("one")).isEmpty();
                 assertThat(Cli.run(ENVIRONMENT, folder, "", with(common, "status", id)))
@@ -129,7 +134,8 @@ class LauncherTest {
                     "",
                     with(common, "run", "--follow", "print('::d8::{\"progress\": 7}'); print(55); 1/0"));
             assertThat(followed.out()).isEqualTo("55\n");
-            assertThat(followed.err()).startsWith("d8: 7 %\n").contains("ZeroDivisionError");
+            // Two pipes: nobody says which of them is read first.
+            assertThat(followed.err()).contains("d8: 7 %\n", "ZeroDivisionError");
             assertThat(followed.exit()).isEqualTo(1);
         }
     }
