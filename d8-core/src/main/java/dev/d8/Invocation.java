@@ -125,9 +125,13 @@ public record Invocation(
 
     /** UTF-8 has no bytes for half a surrogate pair: it would reach the task as another character. */
     private static void rejectHalves(String field, String value) {
-        if (value.codePoints()
-                .anyMatch(point -> point >= Character.MIN_SURROGATE && point <= Character.MAX_SURROGATE)) {
-            throw new InvalidTaskException(field, "contains half a surrogate pair (expected: whole characters)");
+        int at = 0;
+        while (at < value.length()) {
+            int point = value.codePointAt(at);
+            if (point >= Character.MIN_SURROGATE && point <= Character.MAX_SURROGATE) {
+                throw new InvalidTaskException(field, "contains half a surrogate pair (expected: whole characters)");
+            }
+            at += Character.charCount(point);
         }
     }
 

@@ -59,11 +59,23 @@ public final class Output {
 
     /** Returns whether the kept bytes are UTF-8; a last character that the limit cut in two does not count against it. */
     public boolean isUtf8() {
+        if (isAscii()) {
+            return true; // Most is, and then no text has to be made of it only to find out.
+        }
         CharBuffer characters = CharBuffer.allocate(bytes.length);
         return !StandardCharsets.UTF_8
                 .newDecoder()
                 .decode(ByteBuffer.wrap(bytes), characters, !truncated())
                 .isError();
+    }
+
+    private boolean isAscii() {
+        for (byte one : bytes) {
+            if (one < 0) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** Returns how many bytes the task wrote, kept or not. */

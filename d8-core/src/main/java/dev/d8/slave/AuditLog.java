@@ -10,11 +10,10 @@ import dev.d8.Timing;
 import dev.d8.Usage;
 import dev.d8.VersionInfo;
 import dev.d8.internal.Json;
+import dev.d8.internal.Sha256;
 import dev.d8.spi.Caller;
 import dev.d8.spi.TimeSource;
 import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.time.ZoneOffset;
@@ -227,12 +226,7 @@ final class AuditLog {
     }
 
     private static String sha256(String text) {
-        try {
-            return HexFormat.of()
-                    .formatHex(MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8)));
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e); // Every JDK has it.
-        }
+        return HexFormat.of().formatHex(Sha256.of(text.getBytes(StandardCharsets.UTF_8)));
     }
 
     /** Whoever listens must not be able to end a task, let alone the slave. */

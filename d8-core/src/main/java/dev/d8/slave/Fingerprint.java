@@ -2,10 +2,10 @@ package dev.d8.slave;
 
 import dev.d8.Invocation;
 import dev.d8.Limits;
-import java.io.ByteArrayOutputStream;
+import dev.d8.internal.Sha256;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -15,10 +15,12 @@ import java.util.TreeMap;
 /** What tells two tasks of one id apart: a hash of all that they ask for, so that the task itself need not be kept. */
 final class Fingerprint {
 
-    /** Cloned for each, since to look for the algorithm takes longer than to use it. */
-    private static final MessageDigest UNUSED = sha256();
+    private static final byte[] END = {0};
 
-    private final ByteArrayOutputStream all = new ByteArrayOutputStream(256);
+    private final MessageDigest digest = Sha256.begin();
+
+    /** A flag and a number. */
+    private final ByteBuffer item = ByteBuffer.allocate(1 + Long.BYTES);
 
     private Fingerprint() {}
 
@@ -33,7 +35,7 @@ final class Fingerprint {
             print.add(name);
             print.add(value);
         });
-        print.all.write(0);
+        print.digest.update(END);
         print.add(invocation.stdin());
         print.add(invocation.requirements());
         print.add(invocation.image());
@@ -46,48 +48,28 @@ final class Fingerprint {
         print.add(OptionalLong.of(invocation.timeout().toNanos()));
         print.add(invocation.method());
         print.add(invocation.minIsolation().name());
-        return print.digest();
-    }
-
-    private byte[] digest() {
-        try {
-            return ((MessageDigest) UNUSED.clone()).digest(all.toByteArray());
-        } catch (CloneNotSupportedException e) {
-            throw new IllegalStateException(e); // The JDK's own can be cloned.
-        }
-    }
-
-    private static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e); // Every JDK has it.
-        }
+        return print.digest.digest();
     }
 
     private void add(OptionalLong number) {
-        all.write(number.isPresent() ? 1 : 0);
-        for (int shift = 56; shift >= 0; shift -= 8) {
-            all.write((int) (number.orElse(0) >> shift));
-        }
+        item.clear().put((byte) (number.isPresent() ? 1 : 0)).putLong(number.orElse(0));
+        digest.update(item.array());
     }
 
     private void add(String text) {
         byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
-        all.write(1);
-        for (int shift = 24; shift >= 0; shift -= 8) {
-            all.write(bytes.length >> shift);
-        }
-        all.writeBytes(bytes);
+        item.clear().put((byte) 1).putInt(bytes.length);
+        digest.update(item.array(), 0, item.position());
+        digest.update(bytes);
     }
 
     private void add(Optional<String> text) {
         text.ifPresent(this::add);
-        all.write(0);
+        digest.update(END);
     }
 
     private void add(List<String> texts) {
         texts.forEach(this::add);
-        all.write(0);
+        digest.update(END);
     }
 }
