@@ -31,6 +31,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
+import tools.jackson.core.JsonGenerator;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -136,104 +137,125 @@ public final class JsonWireFormat implements WireFormat {
 
     @Override
     public byte[] encode(TaskResult result) {
-        return Json.write(json(result, true));
+        return Json.writeObject(json -> write(json, result, true));
     }
 
     @Override
     public byte[] encode(TaskState state) {
-        ObjectNode json = Json.MAPPER.createObjectNode();
-        json.put("task_id", state.taskId().toString());
-        json.put("state", state.phase().wireName());
-        state.result().ifPresent(result -> json.set("result", json(result, true)));
-        return Json.write(json);
+        return Json.writeObject(json -> {
+            json.writeStringProperty("task_id", state.taskId().toString());
+            json.writeStringProperty("state", state.phase().wireName());
+            state.result().ifPresent(result -> {
+                json.writeObjectPropertyStart("result");
+                write(json, result, true);
+                json.writeEndObject();
+            });
+        });
     }
 
     @Override
     public byte[] encode(TaskEvent event) {
-        ObjectNode json = Json.MAPPER.createObjectNode();
-        if (event instanceof TaskEvent.Started) {
-            json.put("type", "started");
-        } else if (event instanceof TaskEvent.Wrote wrote) {
-            Optional<String> text = Utf8.decode(wrote.bytes());
-            json.put("type", "output");
-            json.put("stream", wrote.stream() == ExecutionListener.Stream.STDERR ? "stderr" : "stdout");
-            json.put("offset", wrote.offset());
-            json.put("next", wrote.next());
-            json.put("text", text.orElseGet(() -> Base64.getEncoder().encodeToString(wrote.bytes())));
-            if (text.isEmpty()) {
-                json.put("encoding", "base64");
-            }
-        } else if (event instanceof TaskEvent.Progressed progressed) {
-            json.put("type", "progress");
-            json.put("percent", progressed.percent());
-            json.put("message", progressed.message());
-            json.put("next", progressed.offset());
-        } else if (event instanceof TaskEvent.Skipped skipped) {
-            json.put("type", "skipped");
-            json.put("offset", skipped.offset());
-            json.put("next", skipped.next());
-        } else if (event instanceof TaskEvent.Ended ended) {
-            json.put("type", "result");
-            json.set("result", json(ended.result(), false));
-        } else if (event instanceof TaskEvent.Failed failed) {
-            json.put("type", "failed");
-            json.put("error", failed.message());
-            json.put("not_started", failed.notStarted());
-        }
-        return Json.write(json);
+        return Json.writeObject(json -> write(json, event));
     }
 
-    private static ObjectNode json(TaskResult result, boolean whole) {
-        ObjectNode json = Json.MAPPER.createObjectNode();
+    private static void write(JsonGenerator json, TaskEvent event) {
+        if (event instanceof TaskEvent.Started) {
+            json.writeStringProperty("type", "started");
+        } else if (event instanceof TaskEvent.Wrote wrote) {
+            json.writeStringProperty("type", "output");
+            json.writeStringProperty("stream", wrote.stream() == ExecutionListener.Stream.STDERR ? "stderr" : "stdout");
+            json.writeNumberProperty("offset", wrote.offset());
+            json.writeNumberProperty("next", wrote.next());
+            byte[] bytes = wrote.bytes();
+            if (Utf8.isText(bytes)) {
+                json.writeName("text");
+                json.writeUTF8String(bytes, 0, bytes.length); // As it is: most of a slave's output goes this way.
+            } else {
+                json.writeStringProperty("text", Base64.getEncoder().encodeToString(bytes));
+                json.writeStringProperty("encoding", "base64");
+            }
+        } else if (event instanceof TaskEvent.Progressed progressed) {
+            json.writeStringProperty("type", "progress");
+            json.writeNumberProperty("percent", progressed.percent());
+            json.writeStringProperty("message", progressed.message());
+            json.writeNumberProperty("next", progressed.offset());
+        } else if (event instanceof TaskEvent.Skipped skipped) {
+            json.writeStringProperty("type", "skipped");
+            json.writeNumberProperty("offset", skipped.offset());
+            json.writeNumberProperty("next", skipped.next());
+        } else if (event instanceof TaskEvent.Ended ended) {
+            json.writeStringProperty("type", "result");
+            json.writeObjectPropertyStart("result");
+            write(json, ended.result(), false);
+            json.writeEndObject();
+        } else if (event instanceof TaskEvent.Failed failed) {
+            json.writeStringProperty("type", "failed");
+            json.writeStringProperty("error", failed.message());
+            json.writeBooleanProperty("not_started", failed.notStarted());
+        }
+    }
+
+    private static void write(JsonGenerator json, TaskResult result, boolean whole) {
         boolean text = whole && result.stdout().isUtf8() && result.stderr().isUtf8();
-        json.put("success", result.success());
+        json.writeBooleanProperty("success", result.success());
         if (whole) {
-            json.put("output", encodeBytes(result.stdout(), text));
-            json.put("error", encodeBytes(result.stderr(), text));
+            json.writeStringProperty("output", encodeBytes(result.stdout(), text));
+            json.writeStringProperty("error", encodeBytes(result.stderr(), text));
         }
-        json.put("method", result.method());
-        json.put("task_id", result.taskId().toString());
-        result.commit().ifPresent(commit -> json.put("commit", commit));
-        json.put("status", result.termination().status().wireName());
-        if (result.termination().exitCode() != null) {
-            json.put("exit_code", result.termination().exitCode());
+        json.writeStringProperty("method", result.method());
+        json.writeStringProperty("task_id", result.taskId().toString());
+        result.commit().ifPresent(commit -> json.writeStringProperty("commit", commit));
+        Termination end = result.termination();
+        json.writeStringProperty("status", end.status().wireName());
+        if (end.exitCode() != null) {
+            json.writeNumberProperty("exit_code", end.exitCode());
         }
-        if (result.termination().signal() != null) {
-            json.put("signal", result.termination().signal());
+        if (end.signal() != null) {
+            json.writeNumberProperty("signal", end.signal());
         }
-        if (result.termination().inferred()) {
-            json.put("certainty", INFERRED);
+        if (end.inferred()) {
+            json.writeStringProperty("certainty", INFERRED);
         }
-        json.put("output_truncated", result.stdout().truncated());
-        json.put("error_truncated", result.stderr().truncated());
-        json.put("output_bytes", result.stdout().totalBytes());
-        json.put("error_bytes", result.stderr().totalBytes());
+        json.writeBooleanProperty("output_truncated", result.stdout().truncated());
+        json.writeBooleanProperty("error_truncated", result.stderr().truncated());
+        json.writeNumberProperty("output_bytes", result.stdout().totalBytes());
+        json.writeNumberProperty("error_bytes", result.stderr().totalBytes());
         if (whole) {
-            json.put("output_encoding", text ? "utf-8" : "base64");
+            json.writeStringProperty("output_encoding", text ? "utf-8" : "base64");
         }
-        result.usage()
-                .ifPresent(usage -> json.putObject("usage")
-                        .put("wall_ms", millis(usage.wall()))
-                        .put("cpu_user_ms", millis(usage.cpuUser()))
-                        .put("cpu_sys_ms", millis(usage.cpuSystem()))
-                        .put("max_rss_bytes", usage.maxRssBytes()));
-        result.timing()
-                .ifPresent(timing -> json.putObject("timing")
-                        .put("queue_ms", millis(timing.queue()))
-                        .put("start_ms", millis(timing.start()))
-                        .put("run_ms", millis(timing.run())));
-        result.executor().ifPresent(executor -> {
-            ObjectNode node = json.putObject("executor");
-            node.put("warm", executor.warm());
-            node.putPOJO("isolation", executor.isolation());
-            executor.python().ifPresent(python -> node.put("python", python));
+        result.usage().ifPresent(usage -> {
+            json.writeObjectPropertyStart("usage");
+            json.writeNumberProperty("wall_ms", millis(usage.wall()));
+            json.writeNumberProperty("cpu_user_ms", millis(usage.cpuUser()));
+            json.writeNumberProperty("cpu_sys_ms", millis(usage.cpuSystem()));
+            json.writeNumberProperty("max_rss_bytes", usage.maxRssBytes());
+            json.writeEndObject();
         });
-        var rejected = json.putArray("rejected");
+        result.timing().ifPresent(timing -> {
+            json.writeObjectPropertyStart("timing");
+            json.writeNumberProperty("queue_ms", millis(timing.queue()));
+            json.writeNumberProperty("start_ms", millis(timing.start()));
+            json.writeNumberProperty("run_ms", millis(timing.run()));
+            json.writeEndObject();
+        });
+        result.executor().ifPresent(executor -> {
+            json.writeObjectPropertyStart("executor");
+            json.writeBooleanProperty("warm", executor.warm());
+            json.writeArrayPropertyStart("isolation");
+            executor.isolation().forEach(json::writeString);
+            json.writeEndArray();
+            executor.python().ifPresent(python -> json.writeStringProperty("python", python));
+            json.writeEndObject();
+        });
+        json.writeArrayPropertyStart("rejected");
         for (Rejection rejection : result.rejected()) {
-            rejected.addObject().put("method", rejection.method()).put("reason", rejection.reason());
+            json.writeStartObject();
+            json.writeStringProperty("method", rejection.method());
+            json.writeStringProperty("reason", rejection.reason());
+            json.writeEndObject();
         }
-        json.put("leftover_processes_killed", result.leftoverProcessesKilled());
-        return json;
+        json.writeEndArray();
+        json.writeNumberProperty("leftover_processes_killed", result.leftoverProcessesKilled());
     }
 
     @Override
@@ -330,7 +352,12 @@ public final class JsonWireFormat implements WireFormat {
 
     @Override
     public TaskResult decodeResult(byte[] bytes, Invocation sent) {
-        return result(JsonFields.parse(bytes), sent.taskId());
+        return decodeResult(bytes, sent.taskId());
+    }
+
+    /** Reads a result of this task. */
+    public TaskResult decodeResult(byte[] bytes, TaskId task) {
+        return result(JsonFields.parse(bytes), task);
     }
 
     private static TaskResult result(JsonFields json, TaskId task) {

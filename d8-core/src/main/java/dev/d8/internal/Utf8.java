@@ -29,6 +29,16 @@ public final class Utf8 {
         return 0;
     }
 
+    /** Returns whether bytes are text. */
+    public static boolean isText(byte[] bytes) {
+        for (byte one : bytes) {
+            if (one < 0) {
+                return decode(bytes).isPresent();
+            }
+        }
+        return true;
+    }
+
     /** Returns the text that bytes are; nothing if they are none. */
     public static Optional<String> decode(byte[] bytes) {
         try {

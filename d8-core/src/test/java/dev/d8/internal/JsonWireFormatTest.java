@@ -8,11 +8,13 @@ import dev.d8.InvalidTaskException;
 import dev.d8.Invocation;
 import dev.d8.Isolation;
 import dev.d8.Output;
+import dev.d8.TaskEvent;
 import dev.d8.TaskId;
 import dev.d8.TaskResult;
 import dev.d8.Termination;
 import dev.d8.Termination.Status;
 import dev.d8.VersionInfo;
+import dev.d8.spi.ExecutionListener;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -22,6 +24,7 @@ import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class JsonWireFormatTest {
 
@@ -102,6 +105,19 @@ class JsonWireFormatTest {
                 bytes("{\"success\":false,\"output\":\"\",\"error\":\"\",\"method\":\"x\",\"status\":\"abducted\"}"),
                 Invocation.python("x").build());
         assertThat(result.success()).isFalse();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "55\n", "\"\\/\b\f\n\r\t\0\u001f\u007f", "\u00fc\u2028\u20ac\ud83d\ude00"})
+    void output_that_is_text_travels_as_text_whatever_is_in_it(String text) {
+        TaskEvent.Wrote wrote = new TaskEvent.Wrote(ExecutionListener.Stream.STDERR, bytes(text), 7);
+        byte[] json = WIRE.encode(wrote);
+        assertThat(text(json))
+                .isEqualTo("{\"type\":\"output\",\"stream\":\"stderr\",\"offset\":7,\"next\":" + wrote.next()
+                        + ",\"text\":" + text(Json.write(text)) + "}");
+        assertThat(WIRE.decodeEvent(json, TaskId.random()))
+                .hasValueSatisfying(
+                        read -> assertThat(((TaskEvent.Wrote) read).bytes()).isEqualTo(wrote.bytes()));
     }
 
     @Test
