@@ -1,7 +1,5 @@
 package dev.d8.slave;
 
-import dev.d8.TaskId;
-
 /**
  * Remembers task ids and nothing else, 32 bytes each: at least the latest so many, at most twice as many. Two open-addressed
  * tables; when the younger is full, the elder is dropped. Not thread-safe.
@@ -18,7 +16,7 @@ final class RecentIds {
         this.most = most;
     }
 
-    void add(TaskId id) {
+    void add(long high, long low) {
         if (young.count >= most) {
             old = young;
             young = new Table(LEAST);
@@ -26,13 +24,17 @@ final class RecentIds {
         if (young.count * 2 >= young.capacity()) {
             young = young.grown();
         }
-        young.add(id.value().getMostSignificantBits(), id.value().getLeastSignificantBits());
+        young.add(high, low);
     }
 
-    boolean contains(TaskId id) {
-        long high = id.value().getMostSignificantBits();
-        long low = id.value().getLeastSignificantBits();
+    boolean contains(long high, long low) {
         return young.contains(high, low) || old.contains(high, low);
+    }
+
+    /** Returns a hash of an id, of which every bit depends on every bit of the id: callers count theirs up as they like. */
+    static int hash(long high, long low) {
+        long mixed = (high * 0x9E3779B97F4A7C15L) ^ (low * 0xC2B2AE3D27D4EB4FL);
+        return (int) (((mixed ^ (mixed >>> 32)) * 0x9E3779B97F4A7C15L) >>> 32);
     }
 
     private static final class Table {
@@ -80,10 +82,9 @@ final class RecentIds {
 
         /** Returns where it is, or the empty place where it would be. */
         private int find(long high, long low) {
-            long mixed = (high * 0x9E3779B97F4A7C15L) ^ (low * 0xC2B2AE3D27D4EB4FL);
-            int at = (int) (mixed >>> 33) % capacity() * 2;
+            int at = (hash(high, low) & (capacity() - 1)) * 2;
             while ((words[at] | words[at + 1]) != 0 && (words[at] != high || words[at + 1] != low)) {
-                at = (at + 2) % words.length;
+                at = (at + 2) & (words.length - 1);
             }
             return at;
         }

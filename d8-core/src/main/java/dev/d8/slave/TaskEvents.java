@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -59,7 +60,7 @@ final class TaskEvents implements ExecutionListener {
     private long offset;
     private int kept;
     private boolean started;
-    private @Nullable TaskEvent last;
+    private @Nullable Supplier<TaskEvent> last;
     private final long mostPatience;
     private long patience;
 
@@ -222,14 +223,20 @@ final class TaskEvents implements ExecutionListener {
 
     /** Ends: it is over, or was turned away after all. */
     void end(@Nullable TaskResult result, @Nullable Throwable failure) {
+        TaskEvent end = result != null
+                ? new TaskEvent.Ended(result)
+                : new TaskEvent.Failed(
+                        failure == null ? "no result" : String.valueOf(failure.getMessage()),
+                        failure instanceof D8Exception);
         wake(() -> {
-            last = result != null
-                    ? new TaskEvent.Ended(result)
-                    : new TaskEvent.Failed(
-                            failure == null ? "no result" : String.valueOf(failure.getMessage()),
-                            failure instanceof D8Exception);
+            last = () -> end;
             trim();
         });
+    }
+
+    /** Lets go of the result, which is kept elsewhere. */
+    synchronized void resultIsIn(Supplier<TaskResult> kept) {
+        last = () -> new TaskEvent.Ended(kept.get());
     }
 
     /** Once nothing more comes, nobody who is following now misses anything. */
@@ -307,7 +314,7 @@ final class TaskEvents implements ExecutionListener {
             synchronized (TaskEvents.this) {
                 TaskEvent event = over ? null : find();
                 waiting = event == null && !over;
-                if (event != null && event == last) {
+                if (event instanceof TaskEvent.Ended || event instanceof TaskEvent.Failed) {
                     close();
                 }
                 return event;
@@ -322,7 +329,7 @@ final class TaskEvents implements ExecutionListener {
             while (true) {
                 Map.Entry<Long, Segment> at = segments.ceilingEntry(segment);
                 if (at == null) {
-                    return last;
+                    return last();
                 }
                 segment = at.getKey();
                 Segment here = at.getValue();
@@ -336,10 +343,14 @@ final class TaskEvents implements ExecutionListener {
                     return event;
                 }
                 if (here.stream != null && segment == segments.lastKey()) {
-                    return last; // It may still grow.
+                    return last(); // It may still grow.
                 }
                 pass();
             }
+        }
+
+        private @Nullable TaskEvent last() {
+            return last == null ? null : last.get();
         }
 
         private @Nullable TaskEvent progress(TaskEvent.Progressed progress) {

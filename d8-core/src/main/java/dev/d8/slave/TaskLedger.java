@@ -5,7 +5,6 @@ import dev.d8.ExecutorInfo;
 import dev.d8.Invocation;
 import dev.d8.Output;
 import dev.d8.SlaveRefusedException;
-import dev.d8.SlaveRefusedException.Reason;
 import dev.d8.TaskForgottenException;
 import dev.d8.TaskId;
 import dev.d8.TaskIdTakenException;
@@ -21,13 +20,9 @@ import dev.d8.spi.TaskHandle;
 import dev.d8.spi.TimeSource;
 import java.security.MessageDigest;
 import java.time.Duration;
-import java.util.HashMap;
-import java.util.Iterator;
-import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import org.jspecify.annotations.Nullable;
@@ -47,64 +42,30 @@ final class TaskLedger implements SlaveTasks {
     /** How long a result waits for its caller, whatever comes. */
     static final Duration PATIENCE = Duration.ofHours(1);
 
-    /** Ids of tasks whose results are gone. */
-    private static final int FORGOTTEN = 500_000;
-
-    private static final Duration RETRY_AFTER = Duration.ofSeconds(30);
-
-    /** What an entry takes besides its output. */
-    private static final int OVERHEAD = 1000;
+    /** What an entry takes besides its result, in bytes. */
+    private static final int OVERHEAD = 500;
 
     private final TaskRunner runner;
     private final AuditLog audit;
     private final TimeSource time;
-    private final Window window;
-    private final Map<TaskId, Entry> entries = new HashMap<>();
-    private final RecentIds forgotten = new RecentIds(FORGOTTEN);
-
-    /** Whatever is over, the eldest first: results that were fetched, and those that were not. */
-    private final Set<Entry> fetched = new LinkedHashSet<>();
-
-    private final Set<Entry> unfetched = new LinkedHashSet<>();
-    private long bytes;
+    private final KeptTasks tasks;
 
     TaskLedger(TaskRunner runner, AuditLog audit, TimeSource time, Window window) {
         this.runner = runner;
         this.audit = audit;
         this.time = time;
-        this.window = window;
-    }
-
-    /** One task. Guarded by the ledger. */
-    private static final class Entry {
-        final TaskId id;
-        final CompletableFuture<TaskResult> result = new CompletableFuture<>();
-
-        /** Null for one that is over and wrote nothing: most are kept for long and followed by nobody. */
-        @Nullable
-        TaskEvents events;
-
-        /** Empty for one that was cancelled before it came. */
-        byte[] fingerprint = new byte[0];
-
-        boolean started;
-        TaskRunner.@Nullable Run run;
-        long size;
-        long overAt;
-
-        Entry(TaskId id, TimeSource time) {
-            this.id = id;
-            this.events = new TaskEvents(time);
-        }
+        this.tasks = new KeptTasks(window);
     }
 
     @Override
     public TaskHandle submit(Caller caller, Invocation invocation) {
         byte[] fingerprint = Fingerprint.of(invocation);
         TaskId id = invocation.taskId();
-        Entry entry;
+        TaskEvents events = new TaskEvents(time);
+        TaskEntry entry;
+        TaskRunner.Run run;
         synchronized (this) {
-            Entry known = entries.get(id);
+            TaskEntry known = tasks.find(id);
             if (known != null) {
                 if (known.fingerprint.length == 0) {
                     known.fingerprint = fingerprint; // Cancelled before it came; now it is known what.
@@ -113,23 +74,26 @@ final class TaskLedger implements SlaveTasks {
                 }
                 return new Handle(known, true);
             }
-            if (forgotten.contains(id)) {
+            if (tasks.isForgotten(id)) {
                 return new Forgotten(id);
             }
             try {
-                makeRoom();
+                tasks.makeRoom(time.nanoTime());
             } catch (SlaveRefusedException e) {
                 throw refused(caller, id, e);
             }
-            entry = new Entry(id, time);
+            entry = new TaskEntry(id);
             entry.fingerprint = fingerprint;
-            entry.run = runner.start(caller, invocation, events(entry));
-            entries.put(id, entry);
+            entry.events = events;
+            run = runner.accept(caller, invocation, events);
+            entry.run = run;
+            tasks.add(entry);
         }
-        CompletableFuture<TaskResult> running = entry.run.result;
-        running.whenComplete((result, failure) -> over(entry, result, failure));
-        if (entry.result.isCompletedExceptionally()) {
-            throw refusal(entry.result);
+        run.result.whenComplete((result, failure) -> over(entry, events, result, failure));
+        // Not in there: a thread that is woken would wait for whoever has woken it.
+        runner.begin(run);
+        if (run.result.isCompletedExceptionally()) {
+            throw refusal(run.result);
         }
         return new Handle(entry, false);
     }
@@ -151,59 +115,60 @@ final class TaskLedger implements SlaveTasks {
         return new IllegalStateException("not a failure");
     }
 
-    private void over(Entry entry, @Nullable TaskResult result, @Nullable Throwable failure) {
-        TaskEvents events = events(entry);
+    private void over(TaskEntry entry, TaskEvents events, @Nullable TaskResult result, @Nullable Throwable failure) {
         events.end(result, failure);
+        KeptResult kept = result == null ? null : KeptResult.of(result);
+        CompletableFuture<TaskResult> ending;
         synchronized (this) {
+            ending = entry.ending;
             entry.run = null;
-            if (result != null || !(failure instanceof D8Exception)) {
-                finish(entry, OVERHEAD + events.kept() + (result == null ? 0 : size(result)));
-                entry.started = events.wasStarted();
-                if (result != null && events.unused()) {
-                    entry.events = null;
-                }
+            if (result == null && failure instanceof D8Exception) {
+                tasks.remove(entry); // It was turned away and did not start, so it may come again.
             } else {
-                entries.remove(entry.id); // It was turned away and did not start, so it may come again.
+                tasks.over(entry, OVERHEAD + events.kept() + (kept == null ? 0 : kept.size()), time.nanoTime());
+            }
+            if (kept != null) {
+                entry.result = kept;
+                entry.ending = null;
+                entry.started = events.wasStarted();
+                if (events.unused()) {
+                    entry.events = null;
+                } else {
+                    events.resultIsIn(() -> kept.result(entry.id()));
+                }
             }
         }
-        if (result != null) {
-            entry.result.complete(result);
+        if (ending == null) {
+            throw new IllegalStateException("over twice");
+        } else if (result != null) {
+            ending.complete(result);
         } else {
-            entry.result.completeExceptionally(failure == null ? new IllegalStateException("no result") : failure);
+            ending.completeExceptionally(failure == null ? new IllegalStateException("no result") : failure);
         }
     }
 
-    private synchronized TaskEvents events(Entry entry) {
+    /** Returns what happened to a task, made anew where nothing of it had to be kept. Guarded by the ledger. */
+    private TaskEvents events(TaskEntry entry) {
         TaskEvents events = entry.events;
-        if (events == null) {
+        KeptResult kept = entry.result;
+        if (events == null && kept != null) {
             events = new TaskEvents(time);
             if (entry.started) {
                 events.started();
             }
-            events.end(entry.result.join(), null);
+            events.resultIsIn(() -> kept.result(entry.id()));
             entry.events = events;
         }
-        return events;
-    }
-
-    private void finish(Entry entry, long size) {
-        entry.size = size;
-        entry.overAt = time.nanoTime();
-        bytes += size;
-        unfetched.add(entry);
-    }
-
-    private static long size(TaskResult result) {
-        return result.stdout().bytes().length + (long) result.stderr().bytes().length;
+        return Objects.requireNonNull(events, "a task that is not over has its events");
     }
 
     @Override
     public synchronized Optional<TaskHandle> find(TaskId id) {
-        Entry entry = entries.get(id);
+        TaskEntry entry = tasks.find(id);
         if (entry != null) {
             return Optional.of(new Handle(entry, true));
         }
-        return forgotten.contains(id) ? Optional.of(new Forgotten(id)) : Optional.empty();
+        return tasks.isForgotten(id) ? Optional.of(new Forgotten(id)) : Optional.empty();
     }
 
     @Override
@@ -221,16 +186,13 @@ final class TaskLedger implements SlaveTasks {
     private boolean end(TaskId id) {
         TaskRunner.Run run;
         synchronized (this) {
-            Entry entry = entries.get(id);
+            TaskEntry entry = tasks.find(id);
             if (entry == null) {
-                if (forgotten.contains(id)) {
+                if (tasks.isForgotten(id)) {
                     return false;
                 }
-                makeRoom();
-                entry = new Entry(id, time);
-                entries.put(id, entry);
-                finish(entry, OVERHEAD);
-                fetched(entry); // Nobody waits for it, so it must not stand in the way of others.
+                tasks.makeRoom(time.nanoTime());
+                entry = new TaskEntry(id);
                 TaskResult never = new TaskResult(
                         id,
                         "",
@@ -243,8 +205,11 @@ final class TaskLedger implements SlaveTasks {
                         Optional.of(new ExecutorInfo(false, List.of(), Optional.empty())),
                         List.of(),
                         0);
-                events(entry).end(never, null);
-                entry.result.complete(never);
+                entry.result = KeptResult.of(never);
+                entry.ending = null;
+                tasks.add(entry);
+                tasks.over(entry, OVERHEAD, time.nanoTime());
+                tasks.fetched(entry); // Nobody waits for it, so it must not stand in the way of others.
                 return true;
             }
             run = entry.run;
@@ -256,64 +221,31 @@ final class TaskLedger implements SlaveTasks {
         return true;
     }
 
-    /** Lets go of results until another has room. */
-    private void makeRoom() {
-        long now = time.nanoTime();
-        while (dropEldest(fetched, now, window.age()) || dropEldest(unfetched, now, window.age())) {
-            // One more.
-        }
-        while (entries.size() >= window.results() || bytes > window.bytes()) {
-            if (!dropEldest(fetched, now, Duration.ZERO) && !dropEldest(unfetched, now, PATIENCE)) {
-                throw new SlaveRefusedException(
-                        Reason.RESULTS_FULL,
-                        RETRY_AFTER,
-                        "the results of " + entries.size() + " tasks are kept for their callers, who have not fetched"
-                                + " them; fetch them, or wait for an hour");
-            }
-        }
-    }
-
-    private boolean dropEldest(Set<Entry> from, long now, Duration age) {
-        Iterator<Entry> eldest = from.iterator();
-        if (!eldest.hasNext()) {
-            return false;
-        }
-        Entry entry = eldest.next();
-        if (now - entry.overAt < age.toNanos()) {
-            return false;
-        }
-        eldest.remove();
-        entries.remove(entry.id);
-        forgotten.add(entry.id);
-        bytes -= entry.size;
-        return true;
-    }
-
-    private synchronized void fetched(Entry entry) {
-        if (unfetched.remove(entry)) {
-            fetched.add(entry);
-        }
+    private synchronized void fetched(TaskEntry entry) {
+        tasks.fetched(entry);
     }
 
     private final class Handle implements TaskHandle {
-        private final Entry entry;
+        private final TaskEntry entry;
         private final boolean replayed;
 
-        Handle(Entry entry, boolean replayed) {
+        Handle(TaskEntry entry, boolean replayed) {
             this.entry = entry;
             this.replayed = replayed;
         }
 
         @Override
         public TaskState state() {
-            if (entry.result.isDone() && !entry.result.isCompletedExceptionally()) {
-                return TaskState.done(entry.result.join());
-            }
             TaskRunner.Run run;
+            KeptResult kept;
             synchronized (TaskLedger.this) {
                 run = entry.run;
+                kept = entry.result;
             }
-            return TaskState.of(entry.id, run != null && run.waiting() ? Phase.QUEUED : Phase.RUNNING);
+            if (kept != null) {
+                return TaskState.done(kept.result(entry.id()));
+            }
+            return TaskState.of(entry.id(), run != null && run.waiting() ? Phase.QUEUED : Phase.RUNNING);
         }
 
         @Override
@@ -323,12 +255,32 @@ final class TaskLedger implements SlaveTasks {
 
         @Override
         public CompletableFuture<TaskResult> result() {
-            return entry.result.copy();
+            CompletableFuture<TaskResult> ending = ending();
+            return ending == null ? CompletableFuture.completedFuture(kept().result(entry.id())) : ending.copy();
+        }
+
+        @Override
+        public CompletableFuture<byte[]> answer() {
+            CompletableFuture<TaskResult> ending = ending();
+            return ending == null
+                    ? CompletableFuture.completedFuture(kept().answer())
+                    : ending.thenApply(result -> kept().answer());
+        }
+
+        /** Returns what tells of its end; nothing where its result is kept. */
+        private @Nullable CompletableFuture<TaskResult> ending() {
+            synchronized (TaskLedger.this) {
+                return entry.ending;
+            }
+        }
+
+        private KeptResult kept() {
+            return Objects.requireNonNull(entry.result, "it is over");
         }
 
         @Override
         public CompletableFuture<TaskState> await(Duration patience) {
-            CompletableFuture<TaskState> end = entry.result.thenApply(TaskState::done);
+            CompletableFuture<TaskState> end = result().thenApply(TaskState::done);
             if (!end.isDone()) {
                 TimeSource.Scheduled late = time.schedule(patience, () -> end.complete(state()));
                 end.whenComplete((state, failure) -> late.cancel());

@@ -64,6 +64,7 @@ final class TaskRunner {
     private final ExecutorService listenerThreads;
     private final FairQueue<Caller, Run> queue = new FairQueue<>();
     private final Set<Run> runs = ConcurrentHashMap.newKeySet();
+    private final Runnable runNext = this::runNext;
 
     /** How many tasks may run and wait, and do. Not the pool's to count: a thread that is done with one is not free at once. */
     private final int capacity;
@@ -108,11 +109,13 @@ final class TaskRunner {
 
     /** Runs a task; see {@link dev.d8.spi.SlaveService#execute}. */
     CompletableFuture<TaskResult> execute(Caller caller, Invocation invocation, ExecutionListener listener) {
-        return start(caller, invocation, listener).result;
+        Run run = accept(caller, invocation, listener);
+        begin(run);
+        return run.result;
     }
 
-    /** Starts a task, whose result fails at once if it is turned away. */
-    Run start(Caller caller, Invocation invocation, ExecutionListener listener) {
+    /** Takes a task, which waits for {@link #begin}; its result fails at once if it is turned away. */
+    Run accept(Caller caller, Invocation invocation, ExecutionListener listener) {
         Run run = new Run(caller, invocation, listener);
         Optional<D8Exception> objection = objection(invocation);
         if (objection.isPresent()) {
@@ -134,14 +137,21 @@ final class TaskRunner {
             count(run, result, error);
         });
         audit.accepted(caller, invocation);
+        return run;
+    }
+
+    /** Lets a task that has been taken run as soon as there is a slot, unless it is over already. */
+    void begin(Run run) {
+        if (run.result.isDone()) {
+            return;
+        }
         try {
-            queue.add(caller, run);
-            pool.execute(this::runNext);
+            queue.add(run.caller, run);
+            pool.execute(runNext);
         } catch (RejectedExecutionException e) {
-            queue.remove(caller, run);
+            queue.remove(run.caller, run);
             run.result.completeExceptionally(draining());
         }
-        return run;
     }
 
     private void runNext() {

@@ -18,6 +18,14 @@ public interface TaskHandle {
     CompletableFuture<TaskResult> result();
 
     /**
+     * Returns {@link #result} as {@link WireFormat#json} writes it: the same bytes for whoever asks, however often. They are
+     * shared, so they must not be changed.
+     */
+    default CompletableFuture<byte[]> answer() {
+        return result().thenApply(WireFormat.json()::encode);
+    }
+
+    /**
      * Waits for its end.
      *
      * @param patience how long at the most, zero or more

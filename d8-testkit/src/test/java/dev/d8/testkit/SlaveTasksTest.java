@@ -27,6 +27,7 @@ import dev.d8.spi.SlaveService;
 import dev.d8.spi.SlaveTasks;
 import dev.d8.spi.TaskHandle;
 import dev.d8.spi.Transport;
+import dev.d8.spi.WireFormat;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.net.URI;
@@ -102,8 +103,10 @@ class SlaveTasksTest {
         assertThat(second.replayed()).isTrue();
         gate.letGo(2);
         TaskResult result = get(first.result());
-        assertThat(get(second.result())).isSameAs(result);
-        assertThat(get(tasks.submit(CALLER, task).result())).isSameAs(result);
+        assertThat(get(second.result())).isEqualTo(result);
+        TaskHandle third = tasks.submit(CALLER, task);
+        assertThat(get(third.result())).isEqualTo(result);
+        assertThat(get(third.answer())).isEqualTo(WireFormat.json().encode(result));
         assertThat(tasks.find(task.taskId()).orElseThrow().state()).isEqualTo(TaskState.done(result));
         assertThat(gate.started()).isEqualTo(1);
     }

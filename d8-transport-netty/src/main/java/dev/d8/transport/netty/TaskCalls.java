@@ -16,6 +16,7 @@ import io.netty.handler.codec.http.HttpHeaders;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.QueryStringDecoder;
+import io.netty.util.AsciiString;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
@@ -43,6 +44,7 @@ final class TaskCalls {
     /** The most tasks that one batch may have. */
     private static final int MOST_BATCHED = 10_000;
 
+    private static final AsciiString IDEMPOTENCY_KEY = AsciiString.cached("idempotency-key");
     private static final String REPLAYED = "Idempotency-Replayed: true\r\n";
 
     /** The longest that a call may wait for a task's end. */
@@ -113,9 +115,14 @@ final class TaskCalls {
                             result -> answer(OK, "", wire.encode(result)));
                 }
                 TaskHandle task = tasks.get().submit(caller, asked.invocation());
+                CompletableFuture<byte[]> result = task.answer();
                 if (!task.replayed()) {
                     inAnswer = task;
-                    return answering(task.result(), result -> answer(OK, "", wire.encode(result)));
+                    return result.thenApply(json -> answer(OK, "", json));
+                }
+                if (result.isDone() && !result.isCompletedExceptionally()) {
+                    inAnswer = task;
+                    return result.thenApply(json -> answer(OK, REPLAYED, json));
                 }
                 return answering(task.await(preferredWait(headers)), state -> {
                     if (state.result().isEmpty()) {
@@ -263,25 +270,27 @@ final class TaskCalls {
     private static void nothing() {}
 
     private static boolean accepts(HttpHeaders headers, String type) {
-        return headers.getAll(HttpHeaderNames.ACCEPT).stream()
-                .flatMap(value -> Stream.of(value.split(",", -1)))
-                .anyMatch(one -> one.strip().split("[;\\s]", 2)[0].equalsIgnoreCase(type));
+        return headers.contains(HttpHeaderNames.ACCEPT) // Most say nothing, and looking is cheaper.
+                && headers.getAll(HttpHeaderNames.ACCEPT).stream()
+                        .flatMap(value -> Stream.of(value.split(",", -1)))
+                        .anyMatch(one -> one.strip().split("[;\\s]", 2)[0].equalsIgnoreCase(type));
     }
 
     private static boolean acceptsGzip(HttpHeaders headers) {
-        return headers.getAll("Accept-Encoding").stream()
-                .flatMap(value -> Stream.of(value.split(",", -1)))
-                .map(coding -> coding.strip().toLowerCase(Locale.ROOT))
-                .anyMatch(
-                        coding -> coding.equals("gzip") || coding.matches("gzip\\s*;\\s*q=(1|1\\..*|0?\\.0*[1-9].*)"));
+        return headers.contains(HttpHeaderNames.ACCEPT_ENCODING)
+                && headers.getAll(HttpHeaderNames.ACCEPT_ENCODING).stream()
+                        .flatMap(value -> Stream.of(value.split(",", -1)))
+                        .map(coding -> coding.strip().toLowerCase(Locale.ROOT))
+                        .anyMatch(coding ->
+                                coding.equals("gzip") || coding.matches("gzip\\s*;\\s*q=(1|1\\..*|0?\\.0*[1-9].*)"));
     }
 
     /** A key is a task's id, in quotation marks or without. */
     private static Optional<TaskId> key(HttpHeaders headers) {
-        List<String> values = headers.getAll("Idempotency-Key");
-        if (values.isEmpty()) {
+        if (!headers.contains(IDEMPOTENCY_KEY)) {
             return Optional.empty();
         }
+        List<String> values = headers.getAll(IDEMPOTENCY_KEY);
         if (values.size() > 1) {
             throw new InvalidTaskException("Idempotency-Key", "more than one (expected: one)");
         }
