@@ -21,6 +21,10 @@ final class Answer implements Decision {
     private static final AsciiString CHUNKED =
             AsciiString.cached("\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
     private static final byte[] NONE = {};
+    private static final String JSON = "application/json";
+
+    /** What nearly every answer begins with. */
+    private static final AsciiString OK_JSON = head(HttpResponseStatus.OK, JSON, "Content-Length: ");
 
     /** How the connection goes on, as the answer's head tells it. */
     enum Connection {
@@ -114,12 +118,14 @@ final class Answer implements Decision {
 
     /** Makes an answer with more header lines, each with its line end. */
     static Answer of(HttpResponseStatus status, String headers, byte[] json) {
-        return of(status, "application/json", headers, json);
+        return of(status, JSON, headers, json);
     }
 
     private static Answer of(HttpResponseStatus status, String type, String headers, byte[] body) {
-        return new Answer(
-                status.code(), head(status, type, headers + "Content-Length: " + body.length), body, null, false);
+        AsciiString head = headers.isEmpty() && type.equals(JSON) && status.equals(HttpResponseStatus.OK)
+                ? OK_JSON
+                : head(status, type, headers + "Content-Length: ");
+        return new Answer(status.code(), head, body, null, false);
     }
 
     private static AsciiString head(HttpResponseStatus status, String type, String rest) {
@@ -131,7 +137,7 @@ final class Answer implements Decision {
         return status;
     }
 
-    /** Writes the answer into one buffer. */
+    /** Writes the answer into one buffer; of one that comes in pieces only the head, which then tells no length. */
     ByteBuf encode(ByteBufAllocator allocator, Connection connection, boolean headOnly) {
         AsciiString end = switch (connection) {
             case KEPT -> KEPT;
@@ -139,8 +145,10 @@ final class Answer implements Decision {
             case CLOSED -> CLOSED;
         };
         int bodyLength = headOnly ? 0 : body.length;
-        ByteBuf out = allocator.buffer(head.length() + end.length() + bodyLength);
+        String length = pieces == null ? Integer.toString(body.length) : "";
+        ByteBuf out = allocator.buffer(head.length() + length.length() + end.length() + bodyLength);
         ByteBufUtil.copy(head, out);
+        ByteBufUtil.writeAscii(out, length);
         ByteBufUtil.copy(end, out);
         return out.writeBytes(body, 0, bodyLength);
     }

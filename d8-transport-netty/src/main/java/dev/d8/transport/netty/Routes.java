@@ -251,7 +251,8 @@ final class Routes {
         if (!isJson(headers.get(HttpHeaderNames.CONTENT_TYPE))) {
             return NOT_JSON;
         }
-        if (!isPacked(headers)
+        if (headers.contains(HttpHeaderNames.CONTENT_ENCODING)
+                && !isPacked(headers)
                 && !headers.getAll(HttpHeaderNames.CONTENT_ENCODING).stream()
                         .allMatch(HttpHeaderValues.IDENTITY::contentEqualsIgnoreCase)) {
             return CODED;
@@ -261,6 +262,9 @@ final class Routes {
 
     /** Returns whether a body comes as gzip. */
     static boolean isPacked(HttpHeaders headers) {
+        if (!headers.contains(HttpHeaderNames.CONTENT_ENCODING)) {
+            return false;
+        }
         List<String> codings = headers.getAll(HttpHeaderNames.CONTENT_ENCODING);
         return codings.size() == 1
                 && HttpHeaderValues.GZIP.contentEqualsIgnoreCase(codings.get(0).strip());

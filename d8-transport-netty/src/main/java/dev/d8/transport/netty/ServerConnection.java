@@ -1,5 +1,7 @@
 package dev.d8.transport.netty;
 
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
@@ -76,7 +78,11 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
     private boolean packed;
     private int bodyLimit;
     private Answer tooLarge = Routes.BODY_TIMED_OUT;
+    private int expected;
+
+    /** What has come of the body, where it did not come whole. */
     private @Nullable ByteArrayOutputStream body;
+
     private HttpMeters.Group group = HttpMeters.Group.OTHER;
     private @Nullable Peer peer;
     private TaskCalls.@Nullable Call call;
@@ -168,7 +174,7 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
         bodyLimit = routes.limit(request.headers());
         tooLarge = routes.tooLarge(request.headers());
         phase = Phase.BODY;
-        body = new ByteArrayOutputStream((int) Math.min(Math.max(length, 64), 64 << 10));
+        expected = (int) Math.min(Math.max(length, 64), 64 << 10);
         deadline().in(settings.bodyTimeout());
         if (bodyToCome && request.headers().contains(HttpHeaderNames.EXPECT) && !http10) {
             ctx.writeAndFlush(Routes.CONTINUE.duplicate(), ctx.voidPromise());
@@ -186,25 +192,30 @@ final class ServerConnection extends ChannelInboundHandlerAdapter {
     }
 
     private void content(ChannelHandlerContext ctx, HttpContent content) throws IOException {
-        ByteArrayOutputStream sofar = body;
         TaskCalls.Call asked = call;
-        if (phase != Phase.BODY || sofar == null || asked == null) {
+        if (phase != Phase.BODY || asked == null) {
             return;
         }
-        int length = content.content().readableBytes();
-        if (sofar.size() + length > bodyLimit) {
+        ByteBuf piece = content.content();
+        if ((body == null ? 0 : body.size()) + piece.readableBytes() > bodyLimit) {
             refuse(ctx, tooLarge);
             return;
         }
-        content.content().readBytes(sofar, length);
-        if (content instanceof LastHttpContent) {
+        boolean last = content instanceof LastHttpContent;
+        if (body == null && !last) {
+            body = new ByteArrayOutputStream(expected);
+        }
+        if (body != null) {
+            piece.readBytes(body, piece.readableBytes());
+        }
+        if (last) {
+            byte[] whole = body == null ? ByteBufUtil.getBytes(piece) : body.toByteArray();
             bodyToCome = false;
             body = null;
             phase = Phase.RUNNING;
             deadline().never();
             CompletableFuture<Answer> started;
             try {
-                byte[] whole = sofar.toByteArray();
                 started = asked.run(packed ? Gzip.unpack(whole, settings.maxBody()) : whole);
             } catch (Gzip.TooLargeException e) {
                 started = CompletableFuture.completedFuture(routes.tooLarge());

@@ -16,6 +16,7 @@ import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.util.ReferenceCountUtil;
+import java.util.Iterator;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -149,10 +150,14 @@ final class StrictRequestDecoder extends HttpRequestDecoder {
     }
 
     private static @Nullable Refusal checkHead(HttpRequest request) {
-        int hosts = request.headers().getAll(HttpHeaderNames.HOST).size();
-        boolean needed = request.protocolVersion().equals(HttpVersion.HTTP_1_1);
-        if (hosts > 1 || (hosts == 0 && needed)) {
-            return Refusal.malformed(hosts == 0 ? "no Host header" : "more than one Host header");
+        Iterator<? extends CharSequence> hosts = request.headers().valueCharSequenceIterator(HttpHeaderNames.HOST);
+        if (hosts.hasNext()) {
+            hosts.next();
+            if (hosts.hasNext()) {
+                return Refusal.malformed("more than one Host header");
+            }
+        } else if (request.protocolVersion().equals(HttpVersion.HTTP_1_1)) {
+            return Refusal.malformed("no Host header");
         }
         if (request.headers().contains(HttpHeaderNames.TRANSFER_ENCODING)) {
             List<String> codings = request.headers().getAll(HttpHeaderNames.TRANSFER_ENCODING);
