@@ -70,6 +70,7 @@ class FleetSimulationTest {
                 .transport(faulty.build())
                 .time(time)
                 .random(new Random(seed))
+                .healthInterval(Duration.ofMinutes(2)) // Most of a schedule's cost, and of none of its chances.
                 .version(VersionProvider.of(new VersionInfo("c", "1.0.0", "main", false)))
                 .callbackExecutor(Runnable::run)
                 .build()) {

@@ -2,10 +2,12 @@ package dev.d8.testkit;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.d8.ConfigurationException;
 import dev.d8.DeadlineExceededException;
 import dev.d8.MasterClosedException;
+import dev.d8.NotRecordedException;
 import dev.d8.Task;
 import dev.d8.TaskId;
 import dev.d8.TaskResult;
@@ -339,6 +341,58 @@ class StateDirectoryTest {
             System.arraycopy(after, 0, bytes, 0, cut);
             assertRecovers(torn, bytes, accepted, null, "head torn at " + cut);
         }
+    }
+
+    @Test
+    void while_the_disk_is_full_nothing_is_accepted_or_sent_and_nothing_is_lost() throws Exception {
+        Path small = Files.createDirectories(folder.resolve("small"));
+        assumeTrue(
+                succeeds("mount", "-t", "tmpfs", "-o", "size=1m", "d8-test", small.toString()),
+                "this test needs to mount a file system");
+        try {
+            serve("pi");
+            SlaveManager first = master(network, small.resolve("state"));
+            register(first, "pi");
+            Task before = task("before");
+            Submission running = first.submit(before);
+            awaitStart(before);
+            Path ballast = small.resolve("ballast");
+            try (var out = Files.newOutputStream(ballast)) {
+                while (true) {
+                    out.write(new byte[4096]);
+                }
+            } catch (IOException full) {
+                // As it should be.
+            }
+            assertThatThrownBy(() -> first.submit(task("refused")))
+                    .isInstanceOf(NotRecordedException.class)
+                    .hasMessageContaining(small.toString());
+            CompletableFuture<TaskResult> result = running.result();
+            time.advance(Duration.ofMinutes(5));
+            Files.delete(ballast);
+            assertThat(result(running).output()).isEqualTo("before");
+            assertThat(result).isNotCompletedExceptionally();
+            assertThat(result(first.submit(task("after"))).output()).isEqualTo("after");
+            first.close();
+
+            SlaveManager next = master(network, small.resolve("state"));
+            assertThat(next.queue().unfinished()).isEmpty();
+            assertThat(next.queue()
+                            .find(before.id())
+                            .orElseThrow()
+                            .result()
+                            .join()
+                            .output())
+                    .isEqualTo("before");
+            assertThat(starts).hasSize(2);
+            next.close();
+        } finally {
+            assertThat(succeeds("umount", "--lazy", small.toString())).isTrue();
+        }
+    }
+
+    private static boolean succeeds(String... command) throws Exception {
+        return new ProcessBuilder(command).inheritIO().start().waitFor() == 0;
     }
 
     private void assertRecovers(

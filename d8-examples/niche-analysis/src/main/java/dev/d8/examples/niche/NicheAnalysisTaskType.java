@@ -1,7 +1,7 @@
 package dev.d8.examples.niche;
 
 import dev.d8.Invocation;
-import dev.d8.spi.TaskType;
+import dev.d8.spi.TypedTaskType;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -14,7 +14,7 @@ import java.util.Objects;
  * <p>The program is a resource beside this class. The niche reaches it on standard input, as data: nothing that a user
  * writes is ever pasted into source. Stateless and thread-safe.
  */
-public final class NicheAnalysisTaskType implements TaskType<NicheData> {
+public final class NicheAnalysisTaskType implements TypedTaskType<NicheData, NicheReport> {
 
     private final String program = read("niche_analysis.py");
 
@@ -26,6 +26,11 @@ public final class NicheAnalysisTaskType implements TaskType<NicheData> {
     @Override
     public Class<NicheData> dataType() {
         return NicheData.class;
+    }
+
+    @Override
+    public Class<NicheReport> resultType() {
+        return NicheReport.class;
     }
 
     @Override
