@@ -25,6 +25,8 @@ import org.jspecify.annotations.Nullable;
  *     <td>did not leave this machine</td><td>fails</td></tr>
  * <tr><td>{@link MasterClosedException}</td><td>may run on, or be gone on with by the next master</td><td>is gone</td></tr>
  * </table>
+ *
+ * <p>{@link UpdateRefusedException} is about no task.
  */
 public abstract sealed class D8Exception extends RuntimeException
         permits ConfigurationException,
@@ -43,6 +45,7 @@ public abstract sealed class D8Exception extends RuntimeException
                 TaskWithdrawnException,
                 UnauthorizedException,
                 UnknownOutcomeException,
+                UpdateRefusedException,
                 VersionMismatchException {
 
     private static final long serialVersionUID = 1L;

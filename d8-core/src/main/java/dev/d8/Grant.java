@@ -20,7 +20,7 @@ public record Grant(String name, Token token, Scope scope) {
         }
     }
 
-    /** Returns a grant for everything. */
+    /** Returns a grant for all that concerns tasks: {@link Scope#EXECUTE}. */
     public static Grant everything(Token token) {
         return new Grant(UNNAMED, token, Scope.EXECUTE);
     }

@@ -7,7 +7,9 @@ public enum Scope {
     /** See how tasks are and what they wrote, the slots and the metrics. */
     READ,
     /** Run and end tasks, and all of {@link #READ}. */
-    EXECUTE;
+    EXECUTE,
+    /** Have the slave update itself, where it may, and all of {@link #EXECUTE}. No token has it unless it is said. */
+    ADMIN;
 
     /** Returns whether this is enough where {@code needed} is asked for. */
     public boolean covers(Scope needed) {

@@ -9,6 +9,7 @@ import dev.d8.Isolation;
 import dev.d8.Limits;
 import dev.d8.Output;
 import dev.d8.Rejection;
+import dev.d8.SlaveUpdate;
 import dev.d8.Slots;
 import dev.d8.TaskEvent;
 import dev.d8.TaskId;
@@ -259,6 +260,17 @@ public final class JsonWireFormat implements WireFormat {
     }
 
     @Override
+    public byte[] encode(SlaveUpdate update) {
+        return Json.write(
+                Json.MAPPER.createObjectNode().put("from", update.from()).put("to", update.to()));
+    }
+
+    @Override
+    public byte[] encodeUpdate(String commit) {
+        return Json.write(Json.MAPPER.createObjectNode().put("commit", commit));
+    }
+
+    @Override
     public byte[] encodeError(String message) {
         return Json.write(Json.MAPPER.createObjectNode().put("error", message));
     }
@@ -434,6 +446,23 @@ public final class JsonWireFormat implements WireFormat {
             throw new InvalidTaskException("result", "does not fit the state " + name);
         }
         return new TaskState(task, phase, result);
+    }
+
+    @Override
+    public String decodeUpdate(byte[] bytes) {
+        return commit(JsonFields.parse(bytes), "commit");
+    }
+
+    @Override
+    public SlaveUpdate decodeUpdated(byte[] bytes) {
+        JsonFields json = JsonFields.parse(bytes);
+        return new SlaveUpdate(commit(json, "from"), commit(json, "to"));
+    }
+
+    private static String commit(JsonFields json, String name) {
+        return json.text(name)
+                .orElseThrow(
+                        () -> new InvalidTaskException(name, "missing (expected: a string, a commit's full hash)"));
     }
 
     @Override

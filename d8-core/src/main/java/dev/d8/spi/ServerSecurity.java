@@ -13,7 +13,7 @@ import java.util.function.Supplier;
  */
 public record ServerSecurity(Supplier<List<Grant>> grants) {
 
-    /** Lets in whoever has one token, for everything. */
+    /** Lets in whoever has one token, for all that concerns tasks. */
     public ServerSecurity(Token token) {
         this(only(token));
     }

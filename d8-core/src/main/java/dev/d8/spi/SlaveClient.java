@@ -3,6 +3,7 @@ package dev.d8.spi;
 import dev.d8.Health;
 import dev.d8.Invocation;
 import dev.d8.ProtocolException;
+import dev.d8.SlaveUpdate;
 import dev.d8.TaskEvent;
 import dev.d8.TaskId;
 import dev.d8.TaskResult;
@@ -70,6 +71,17 @@ public interface SlaveClient extends AutoCloseable {
      */
     default CompletableFuture<Optional<TaskEvent>> follow(TaskId id, long from, Consumer<TaskEvent> listener) {
         return CompletableFuture.completedFuture(Optional.empty());
+    }
+
+    /**
+     * Asks the slave to bring its own code to a commit and to start anew on it. Giving the call up does not stop that.
+     *
+     * @param commit the full hash, 40 hexadecimal digits
+     * @return what came of it. Fails like {@link SlaveService#update}, and with {@link ProtocolException} if the transport or
+     *     the slave knows no such thing, which is the default
+     */
+    default CompletableFuture<SlaveUpdate> update(String commit) {
+        return CompletableFuture.failedFuture(new ProtocolException("this transport updates no slaves"));
     }
 
     /** Fails what is under way and closes the connections. Idempotent. */

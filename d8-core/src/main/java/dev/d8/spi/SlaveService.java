@@ -2,7 +2,9 @@ package dev.d8.spi;
 
 import dev.d8.Health;
 import dev.d8.Invocation;
+import dev.d8.SlaveUpdate;
 import dev.d8.TaskResult;
+import dev.d8.UpdateRefusedException;
 import dev.d8.VersionInfo;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -36,6 +38,19 @@ public interface SlaveService {
     /** Returns what has been counted, in Prometheus's text format; default: nothing is shown. May take milliseconds. */
     default Optional<String> metrics() {
         return Optional.empty();
+    }
+
+    /**
+     * Brings the slave's own code to a commit, and starts it anew on it once this has been answered.
+     *
+     * @param commit the full hash, 40 hexadecimal digits
+     * @return what came of it. Fails with {@link UpdateRefusedException} if it cannot be done, which is the default, with
+     *     {@link dev.d8.SlaveRefusedException} while tasks run or wait, and with {@link dev.d8.InvalidTaskException} if the
+     *     commit is no hash; the slave goes on as before then
+     */
+    default CompletableFuture<SlaveUpdate> update(Caller caller, String commit) {
+        return CompletableFuture.failedFuture(new UpdateRefusedException(
+                UpdateRefusedException.Reason.OFF, "this slave does not update itself (./d8 slave --allow-update)"));
     }
 
     /** Returns the tasks that are kept by their ids; default: none are. */

@@ -3,6 +3,7 @@ package dev.d8.spi;
 import dev.d8.Health;
 import dev.d8.InvalidTaskException;
 import dev.d8.Invocation;
+import dev.d8.SlaveUpdate;
 import dev.d8.Slots;
 import dev.d8.TaskEvent;
 import dev.d8.TaskId;
@@ -50,6 +51,12 @@ public interface WireFormat {
 
     /** Writes an event; a result without what the task wrote, which its follower has heard. */
     byte[] encode(TaskEvent event);
+
+    /** Writes what came of asking for an update. */
+    byte[] encode(SlaveUpdate update);
+
+    /** Writes a call for an update. */
+    byte[] encodeUpdate(String commit);
 
     /** Writes an error answer. */
     byte[] encodeError(String message);
@@ -128,6 +135,21 @@ public interface WireFormat {
      * @throws InvalidTaskException if it is malformed; the message names the field
      */
     TaskState decodeState(byte[] bytes, TaskId task);
+
+    /**
+     * Reads a call for an update.
+     *
+     * @return the commit, as it came
+     * @throws InvalidTaskException if it is malformed; the message names the field
+     */
+    String decodeUpdate(byte[] bytes);
+
+    /**
+     * Reads what came of asking for an update.
+     *
+     * @throws InvalidTaskException if it is malformed; the message names the field
+     */
+    SlaveUpdate decodeUpdated(byte[] bytes);
 
     /** Reads an error answer; whatever the bytes are, returns something that can be shown on one line. */
     String decodeError(byte[] bytes);

@@ -8,6 +8,7 @@ import dev.d8.InvalidTaskException;
 import dev.d8.Invocation;
 import dev.d8.Isolation;
 import dev.d8.Output;
+import dev.d8.SlaveUpdate;
 import dev.d8.TaskEvent;
 import dev.d8.TaskId;
 import dev.d8.TaskResult;
@@ -222,6 +223,22 @@ class JsonWireFormatTest {
         Invocation invocation =
                 WIRE.decodeInvocation(bytes("{\"command\":\"x\",\"colour\":\"blue\",\"working_dir\":null}"));
         assertThat(invocation.workingDir()).isEmpty();
+    }
+
+    @Test
+    void an_update_is_asked_for_by_its_commit_and_told_by_both() {
+        assertThat(text(WIRE.encodeUpdate("abc"))).isEqualTo("{\"commit\":\"abc\"}");
+        assertThat(WIRE.decodeUpdate(bytes("{\"commit\":\"abc\",\"url\":\"http://elsewhere\"}")))
+                .isEqualTo("abc");
+        SlaveUpdate update = new SlaveUpdate("abc", "def");
+        assertThat(text(WIRE.encode(update))).isEqualTo("{\"from\":\"abc\",\"to\":\"def\"}");
+        assertThat(WIRE.decodeUpdated(WIRE.encode(update))).isEqualTo(update);
+        assertThatThrownBy(() -> WIRE.decodeUpdate(bytes("{}")))
+                .isInstanceOf(InvalidTaskException.class)
+                .hasMessageContaining("commit: missing");
+        assertThatThrownBy(() -> WIRE.decodeUpdated(bytes("{\"from\":\"abc\"}")))
+                .isInstanceOf(InvalidTaskException.class)
+                .hasMessageContaining("to: missing");
     }
 
     @Test
