@@ -32,11 +32,11 @@ final class GitVersionProvider implements VersionProvider {
     @Override
     public Optional<VersionInfo> find() {
         try {
-            Optional<RepositoryBuilder> found = Files.isDirectory(directory) ? search() : Optional.empty();
+            Optional<Repository> found = open(directory);
             if (found.isEmpty()) {
                 return Optional.empty();
             }
-            try (Repository repository = found.get().setMustExist(true).build()) {
+            try (Repository repository = found.get()) {
                 return read(repository);
             }
         } catch (IOException | GitAPIException | RuntimeException e) {
@@ -45,8 +45,14 @@ final class GitVersionProvider implements VersionProvider {
         }
     }
 
+    /** Opens the repository that a directory belongs to; nothing if it belongs to none. */
+    static Optional<Repository> open(Path directory) throws IOException {
+        Optional<RepositoryBuilder> found = Files.isDirectory(directory) ? search(directory) : Optional.empty();
+        return found.isPresent() ? Optional.of(found.get().setMustExist(true).build()) : Optional.empty();
+    }
+
     /** Not the builder's own search: that passes over a damaged repository and takes one around it for the answer. */
-    private Optional<RepositoryBuilder> search() throws IOException {
+    private static Optional<RepositoryBuilder> search(Path directory) throws IOException {
         for (Path dir = directory.toRealPath(); dir != null; dir = dir.getParent()) {
             Path dotGit = dir.resolve(Constants.DOT_GIT);
             if (Files.isRegularFile(dotGit) || Files.isDirectory(dotGit.resolve(Constants.OBJECTS))) {
@@ -72,12 +78,16 @@ final class GitVersionProvider implements VersionProvider {
         }
         String branch =
                 head.isSymbolic() ? Repository.shortenRefName(head.getTarget().getName()) : Constants.HEAD;
-        boolean dirty = !repository.isBare()
-                && Git.wrap(repository)
-                        .status()
-                        .setIgnoreSubmodules(IgnoreSubmoduleMode.UNTRACKED)
-                        .call()
-                        .hasUncommittedChanges();
+        boolean dirty = !repository.isBare() && isDirty(repository);
         return Optional.of(new VersionInfo(commit.name(), D8Release.NAME, branch, dirty));
+    }
+
+    /** Returns whether a tracked file differs from the commit, in the index or on disk. */
+    static boolean isDirty(Repository repository) throws GitAPIException {
+        return Git.wrap(repository)
+                .status()
+                .setIgnoreSubmodules(IgnoreSubmoduleMode.UNTRACKED)
+                .call()
+                .hasUncommittedChanges();
     }
 }
