@@ -162,6 +162,18 @@ final class AuditLog {
         }
     }
 
+    /** Tells of a caller who has the slave update itself, or would have. */
+    void update(Caller caller, String to, @Nullable D8Exception refused) {
+        if (lines != null) {
+            Map<String, Object> event = event(refused == null ? "update" : "update_refused", caller);
+            event.put("commit", cut(to));
+            if (refused != null) {
+                event.put("why", cut(String.valueOf(refused.getMessage())));
+            }
+            tell(event);
+        }
+    }
+
     /** Tells of the first of an address at once and of those that follow within a second together, after it. */
     void turnedAway(Caller caller, String reason) {
         if (lines == null) {

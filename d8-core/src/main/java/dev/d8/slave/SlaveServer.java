@@ -5,6 +5,7 @@ import dev.d8.ConfigurationException;
 import dev.d8.Grant;
 import dev.d8.Health;
 import dev.d8.Invocation;
+import dev.d8.SlaveUpdate;
 import dev.d8.TaskResult;
 import dev.d8.Token;
 import dev.d8.VersionInfo;
@@ -20,6 +21,7 @@ import dev.d8.spi.SlaveService;
 import dev.d8.spi.SlaveTasks;
 import dev.d8.spi.TimeSource;
 import dev.d8.spi.Transport;
+import dev.d8.version.Checkout;
 import dev.d8.version.VersionProvider;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.composite.CompositeMeterRegistry;
@@ -140,6 +142,7 @@ public final class SlaveServer implements AutoCloseable {
                     new Service(
                             runner,
                             new TaskLedger(runner, audit, time, builder.window),
+                            new SelfUpdate(builder.update, runner, version.commit(), audit, probes),
                             audit,
                             counts,
                             ranking,
@@ -287,6 +290,7 @@ public final class SlaveServer implements AutoCloseable {
     private static final class Service implements SlaveService {
         private final TaskRunner runner;
         private final TaskLedger ledger;
+        private final SelfUpdate updates;
         private final AuditLog audit;
         private final SlaveMetrics counts;
         private final ExecutorRanking ranking;
@@ -299,6 +303,7 @@ public final class SlaveServer implements AutoCloseable {
         Service(
                 TaskRunner runner,
                 TaskLedger ledger,
+                SelfUpdate updates,
                 AuditLog audit,
                 SlaveMetrics counts,
                 ExecutorRanking ranking,
@@ -309,6 +314,7 @@ public final class SlaveServer implements AutoCloseable {
                 Supplier<Capabilities> capabilities) {
             this.runner = runner;
             this.ledger = ledger;
+            this.updates = updates;
             this.audit = audit;
             this.counts = counts;
             this.ranking = ranking;
@@ -352,6 +358,11 @@ public final class SlaveServer implements AutoCloseable {
         }
 
         @Override
+        public CompletableFuture<SlaveUpdate> update(Caller caller, String commit) {
+            return updates.update(caller, commit);
+        }
+
+        @Override
         public void turnedAway(Caller caller, String reason) {
             counts.turnedAway(reason);
             audit.turnedAway(caller, reason);
@@ -391,6 +402,7 @@ public final class SlaveServer implements AutoCloseable {
         private MeterRegistry meterRegistry = new CompositeMeterRegistry(); // Counts nothing.
         private Optional<Supplier<String>> metrics = Optional.empty();
         private @Nullable Consumer<String> audit;
+        private SelfUpdate.@Nullable Allowed update;
         private InstantSource clock = InstantSource.system();
 
         private Builder() {}
@@ -573,6 +585,19 @@ public final class SlaveServer implements AutoCloseable {
          */
         public Builder audit(Consumer<String> lines) {
             audit = lines;
+            return this;
+        }
+
+        /**
+         * Lets callers whose token has the scope {@link dev.d8.Scope#ADMIN} bring this slave's checkout forward, and have it
+         * start anew; default: nobody may.
+         *
+         * @param checkout the checkout that the slave's code is made of
+         * @param restart ends the process so that it is started again; called once the checkout has been brought forward and the
+         *     caller answered, on a thread of the slave's, which takes no task any more. {@link SlaveServer#close} lets the answer out
+         */
+        public Builder allowUpdate(Checkout checkout, Runnable restart) {
+            update = new SelfUpdate.Allowed(checkout, restart);
             return this;
         }
 

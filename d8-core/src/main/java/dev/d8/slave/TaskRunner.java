@@ -72,6 +72,7 @@ final class TaskRunner {
     private final AtomicInteger taken = new AtomicInteger();
     private final CompletableFuture<Void> idle = new CompletableFuture<>();
     private volatile boolean draining;
+    private volatile boolean paused;
 
     TaskRunner(
             ExecutorRanking ranking,
@@ -185,7 +186,7 @@ final class TaskRunner {
     }
 
     private Optional<D8Exception> objection(Invocation invocation) {
-        if (draining) {
+        if (isDraining()) {
             return Optional.of(draining());
         }
         if (invocation.timeout().compareTo(maxTimeout) > 0) {
@@ -208,7 +209,7 @@ final class TaskRunner {
         return Optional.empty();
     }
 
-    private static SlaveRefusedException draining() {
+    static SlaveRefusedException draining() {
         return new SlaveRefusedException(Reason.DRAINING, RETRY_AFTER, "the slave is stopping");
     }
 
@@ -224,7 +225,7 @@ final class TaskRunner {
     }
 
     boolean isDraining() {
-        return draining;
+        return draining || paused;
     }
 
     /**
@@ -243,6 +244,25 @@ final class TaskRunner {
         } catch (ExecutionException e) {
             throw new IllegalStateException(e); // It never fails.
         }
+    }
+
+    /**
+     * Takes nothing new from now on, if nothing runs or waits.
+     *
+     * @return whether that is so
+     */
+    boolean pauseIfIdle() {
+        if (isDraining() || !taken.compareAndSet(0, capacity)) { // Every place is taken, so nothing slips in.
+            return false;
+        }
+        paused = true;
+        return true;
+    }
+
+    /** Takes tasks again, after a pause. */
+    void resume() {
+        paused = false;
+        taken.addAndGet(-capacity);
     }
 
     private void forget(Run run) {
