@@ -63,12 +63,14 @@ final class Member {
      * What holds for every slave of a master.
      *
      * @param own which code the master runs
+     * @param updates has slaves update themselves, where the policy says so
      * @param defaultSlots how many tasks at one time a slave gets that does not say how many it can run
      * @param onChange hears how a slave was and how it is
      */
     record Rules(
             VersionInfo own,
             VersionPolicy policy,
+            FleetUpdate updates,
             ConnectionPolicy connections,
             int defaultSlots,
             TimeSource time,
@@ -142,10 +144,17 @@ final class Member {
         if (answer.draining()) {
             return become(SlaveStatus.DRAINING, "it is about to stop", answer);
         }
-        if (answer.version().sameCommit(own) || rules.policy() == VersionPolicy.IGNORE) {
+        boolean same = answer.version().sameCommit(own);
+        if (same) {
+            rules.updates().same(this);
+        }
+        if (same || rules.policy() == VersionPolicy.IGNORE) {
             return become(SlaveStatus.ALIVE, "it answers", answer);
         }
         String difference = "it runs " + describe(answer.version()) + ", the master " + describe(own);
+        if (rules.policy() == VersionPolicy.UPDATE) {
+            difference += "; " + rules.updates().differs(this, answer);
+        }
         return become(
                 rules.policy() == VersionPolicy.WARN ? SlaveStatus.ALIVE : SlaveStatus.VERSION_MISMATCH,
                 difference,
@@ -187,7 +196,7 @@ final class Member {
         if (status != SlaveStatus.DEAD && health != null) {
             deaths.add(rules.time().nanoTime());
         }
-        return become(SlaveStatus.DEAD, String.valueOf(error.getMessage()), null);
+        return become(SlaveStatus.DEAD, error.getMessage() + rules.updates().lost(this), null);
     }
 
     /** Whether it was alive when it, or the master, was last heard of. */

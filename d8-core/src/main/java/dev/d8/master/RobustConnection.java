@@ -4,6 +4,7 @@ import dev.d8.D8Exception;
 import dev.d8.Health;
 import dev.d8.Invocation;
 import dev.d8.SlaveUnreachableException;
+import dev.d8.SlaveUpdate;
 import dev.d8.TaskEvent;
 import dev.d8.TaskId;
 import dev.d8.TaskResult;
@@ -38,6 +39,9 @@ public final class RobustConnection implements SlaveClient {
 
     /** No time-out. */
     private static final Duration UNHURRIED = Duration.ZERO;
+
+    /** A slave fetches over a network before it answers. */
+    private static final Duration UPDATE_TIMEOUT = Duration.ofMinutes(5);
 
     private final SlaveClient client;
     private final String slave;
@@ -146,6 +150,16 @@ public final class RobustConnection implements SlaveClient {
     @Override
     public CompletableFuture<TaskState> cancel(TaskId id) {
         return repeated(policy.healthTimeout(), () -> client.cancel(id), "answer");
+    }
+
+    /** Made once: whoever asks sees by the slave's health what came of it. */
+    @Override
+    public CompletableFuture<SlaveUpdate> update(String commit) {
+        return new Attempts<>(
+                        () -> watched(breaker.pass(), UPDATE_TIMEOUT, () -> client.update(commit), "answer"),
+                        1,
+                        RobustConnection::gotNoAnswer)
+                .start();
     }
 
     /** Not watched: a task may be silent for long. */

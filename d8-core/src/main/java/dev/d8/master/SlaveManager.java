@@ -75,6 +75,7 @@ public final class SlaveManager implements AutoCloseable {
     private final Fleet fleet;
     private final Member.Rules rules;
     private final HealthWatch watch;
+    private final FleetUpdate updates;
     private final TaskQueue queue;
     private volatile boolean closed;
 
@@ -99,15 +100,17 @@ public final class SlaveManager implements AutoCloseable {
         metrics.watch(fleet);
         VersionInfo version = builder.version.version();
         Transitions transitions = new Transitions(version, metrics, builder.listeners, callbacks);
+        watch = new HealthWatch(fleet, builder.healthInterval, time, random, transitions);
+        updates = new FleetUpdate(version, time, builder.updatesAtOnce, watch::check);
         rules = new Member.Rules(
                 version,
                 builder.versionPolicy,
+                updates,
                 connectionPolicy,
                 builder.defaultSlots,
                 time,
                 fleet,
                 transitions::changed);
-        watch = new HealthWatch(fleet, builder.healthInterval, time, random, transitions);
         queue = new TaskQueue(
                 fleet,
                 plugins::prepare,
@@ -190,6 +193,7 @@ public final class SlaveManager implements AutoCloseable {
         Member member = fleet.remove(id);
         if (member != null) {
             member.remove();
+            updates.forget(member);
         }
         return member != null;
     }
@@ -369,6 +373,7 @@ public final class SlaveManager implements AutoCloseable {
         private Token token = Token.DEVELOPMENT;
         private VersionProvider version = Optional::empty;
         private VersionPolicy versionPolicy = VersionPolicy.REFUSE;
+        private int updatesAtOnce = 1;
         private ConnectionPolicy connectionPolicy = ConnectionPolicy.DEFAULT;
         private Duration healthInterval = Duration.ofSeconds(30);
         private @Nullable SlaveSelector selector;
@@ -404,6 +409,15 @@ public final class SlaveManager implements AutoCloseable {
         /** Sets what is done about a slave that runs another commit; default {@link VersionPolicy#REFUSE}. */
         public Builder versionPolicy(VersionPolicy value) {
             versionPolicy = value;
+            return this;
+        }
+
+        /** Sets how many slaves update themselves at one time under {@link VersionPolicy#UPDATE}, 1 or more; default 1. */
+        public Builder updatesAtOnce(int value) {
+            if (value < 1) {
+                throw new ConfigurationException("updatesAtOnce: " + value + " (expected: 1 or more)");
+            }
+            updatesAtOnce = value;
             return this;
         }
 

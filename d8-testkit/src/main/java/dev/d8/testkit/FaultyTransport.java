@@ -3,6 +3,7 @@ package dev.d8.testkit;
 import dev.d8.Health;
 import dev.d8.Invocation;
 import dev.d8.SlaveUnreachableException;
+import dev.d8.SlaveUpdate;
 import dev.d8.TaskEvent;
 import dev.d8.TaskId;
 import dev.d8.TaskResult;
@@ -133,6 +134,11 @@ public final class FaultyTransport implements Transport {
         @Override
         public CompletableFuture<Optional<TaskEvent>> follow(TaskId id, long from, Consumer<TaskEvent> listener) {
             return harm(() -> client.follow(id, from, listener));
+        }
+
+        @Override
+        public CompletableFuture<SlaveUpdate> update(String commit) {
+            return harm(() -> client.update(commit));
         }
 
         private <T> CompletableFuture<T> harm(Supplier<CompletableFuture<T>> call) {

@@ -8,6 +8,7 @@ import dev.d8.Invocation;
 import dev.d8.ProtocolException;
 import dev.d8.Scope;
 import dev.d8.SlaveUnreachableException;
+import dev.d8.SlaveUpdate;
 import dev.d8.TaskId;
 import dev.d8.TaskResult;
 import dev.d8.TaskState;
@@ -107,9 +108,9 @@ public final class InMemoryTransport implements Transport {
             this.security = security;
         }
 
-        boolean admits(Token token) {
+        boolean admits(Token token, Scope needed) {
             return security.find(token.reveal())
-                    .filter(grant -> grant.scope().covers(Scope.EXECUTE))
+                    .filter(grant -> grant.scope().covers(needed))
                     .isPresent();
         }
 
@@ -158,23 +159,23 @@ public final class InMemoryTransport implements Transport {
 
         @Override
         public CompletableFuture<Health> health() {
-            return call(false, service -> CompletableFuture.completedFuture(service.health()));
+            return call(null, service -> CompletableFuture.completedFuture(service.health()));
         }
 
         @Override
         public CompletableFuture<VersionInfo> version() {
-            return call(false, service -> CompletableFuture.completedFuture(service.version()));
+            return call(null, service -> CompletableFuture.completedFuture(service.version()));
         }
 
         @Override
         public CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener) {
-            return call(true, service -> service.execute(CALLER, invocation, listener));
+            return call(Scope.EXECUTE, service -> service.execute(CALLER, invocation, listener));
         }
 
         @Override
         public CompletableFuture<TaskState> submit(Invocation invocation) {
             return call(
-                    true,
+                    Scope.EXECUTE,
                     service -> CompletableFuture.completedFuture(
                             tasks(service).submit(CALLER, invocation).state()));
         }
@@ -186,7 +187,7 @@ public final class InMemoryTransport implements Transport {
         @Override
         public CompletableFuture<Optional<TaskState>> find(TaskId id, Duration wait) {
             return call(
-                    true,
+                    Scope.EXECUTE,
                     service -> tasks(service)
                             .find(id)
                             .map(task -> task.await(wait).thenApply(Optional::of))
@@ -195,7 +196,7 @@ public final class InMemoryTransport implements Transport {
 
         @Override
         public CompletableFuture<TaskState> cancel(TaskId id) {
-            return call(true, service -> {
+            return call(Scope.EXECUTE, service -> {
                 tasks(service).cancel(CALLER, id);
                 return CompletableFuture.completedFuture(tasks(service)
                         .find(id)
@@ -204,14 +205,20 @@ public final class InMemoryTransport implements Transport {
             });
         }
 
-        private <T> CompletableFuture<T> call(boolean guarded, Function<SlaveService, CompletableFuture<T>> method) {
+        @Override
+        public CompletableFuture<SlaveUpdate> update(String commit) {
+            return call(Scope.ADMIN, service -> service.update(CALLER, commit));
+        }
+
+        private <T> CompletableFuture<T> call(
+                @Nullable Scope needed, Function<SlaveService, CompletableFuture<T>> method) {
             Bound target = network.bound.get(address.getAuthority());
             if (closed || target == null) {
                 return CompletableFuture.failedFuture(new SlaveUnreachableException(
                         "cannot reach " + address + ": " + (closed ? "this client is closed" : "nobody listens there"),
                         null));
             }
-            if (guarded && !target.admits(credentials.token())) {
+            if (needed != null && !target.admits(credentials.token(), needed)) {
                 return CompletableFuture.failedFuture(
                         new UnauthorizedException("the slave at " + address + " does not accept this token"));
             }

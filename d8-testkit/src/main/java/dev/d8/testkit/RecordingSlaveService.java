@@ -6,6 +6,7 @@ import dev.d8.Health;
 import dev.d8.Invocation;
 import dev.d8.Isolation;
 import dev.d8.Output;
+import dev.d8.SlaveUpdate;
 import dev.d8.Slots;
 import dev.d8.TaskResult;
 import dev.d8.Termination;
@@ -23,6 +24,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A slave that runs nothing: it remembers what it was told to run and answers as the test says. Thread-safe.
@@ -35,6 +37,7 @@ public final class RecordingSlaveService implements SlaveService {
     static final long PATIENCE_SECONDS = 30;
 
     private final BlockingQueue<Call> calls = new LinkedBlockingQueue<>();
+    private volatile @Nullable Function<String, CompletableFuture<SlaveUpdate>> updates;
     private volatile Health health = sampleHealth();
     private volatile Function<Invocation, CompletableFuture<TaskResult>> behaviour =
             invocation -> CompletableFuture.completedFuture(echo(invocation));
@@ -106,6 +109,18 @@ public final class RecordingSlaveService implements SlaveService {
         CompletableFuture<TaskResult> answer = behaviour.apply(invocation);
         calls.add(new Call(caller, invocation, answer));
         return answer;
+    }
+
+    /** Answers every call for an update with what {@code behaviour} makes of its commit; until then it updates nothing. */
+    public RecordingSlaveService updating(Function<String, CompletableFuture<SlaveUpdate>> value) {
+        updates = value;
+        return this;
+    }
+
+    @Override
+    public CompletableFuture<SlaveUpdate> update(Caller caller, String commit) {
+        Function<String, CompletableFuture<SlaveUpdate>> behaves = updates;
+        return behaves == null ? SlaveService.super.update(caller, commit) : behaves.apply(commit);
     }
 
     /** Returns the result of a task that printed its own source. */
