@@ -8,6 +8,7 @@ import dev.d8.SlaveRefusedException;
 import dev.d8.SlaveUnreachableException;
 import dev.d8.UnauthorizedException;
 import dev.d8.UnknownOutcomeException;
+import dev.d8.UpdateRefusedException;
 import dev.d8.spi.WireFormat;
 import io.netty.handler.codec.http.HttpHeaders;
 import java.time.Duration;
@@ -70,6 +71,9 @@ final class AnswerMeaning {
         }
         if (kind == Exchange.Kind.TASK && (status == 400 || status == 413 || status == 414 || status == 431)) {
             return new InvalidTaskException(message);
+        }
+        if (kind == Exchange.Kind.UPDATE && status == 409) {
+            return new UpdateRefusedException(UpdateRefusedException.Reason.IMPOSSIBLE, message);
         }
         if (kind == Exchange.Kind.TASK && status == 422) {
             return new NoExecutorException(message);

@@ -24,6 +24,8 @@ final class Exchange<T> {
         QUESTION,
         /** The same, and the answer may take a minute. */
         PATIENT_QUESTION,
+        /** An update of the slave: sent twice it does no harm, and the answer may take minutes. */
+        UPDATE,
         /** A task, which must not be sent twice. */
         TASK
     }

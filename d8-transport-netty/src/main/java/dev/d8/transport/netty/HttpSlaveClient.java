@@ -3,6 +3,7 @@ package dev.d8.transport.netty;
 import dev.d8.Health;
 import dev.d8.Invocation;
 import dev.d8.SlaveUnreachableException;
+import dev.d8.SlaveUpdate;
 import dev.d8.TaskEvent;
 import dev.d8.TaskId;
 import dev.d8.TaskResult;
@@ -57,6 +58,7 @@ final class HttpSlaveClient implements SlaveClient {
     private final String executeHead;
     private final String aloudHead;
     private final String submitHead;
+    private final String updateHead;
     private final String taskEnd;
     private final Executor threads;
     private final int maxAnswer;
@@ -89,6 +91,7 @@ final class HttpSlaveClient implements SlaveClient {
         aloudHead =
                 "POST " + Routes.EXECUTE + task + "Accept: " + TaskCalls.EVENT_STREAM + ", application/json\r\n" + key;
         submitHead = "POST " + Routes.TASKS + task + json + key;
+        updateHead = "POST " + Routes.UPDATE + task + json;
         taskEnd = common + authorization + gzip + "\r\n";
     }
 
@@ -206,12 +209,26 @@ final class HttpSlaveClient implements SlaveClient {
                 Map.of(NOT_FOUND, Optional.empty())));
     }
 
+    @Override
+    public CompletableFuture<SlaveUpdate> update(String commit) {
+        return call(new Exchange<>(
+                slave,
+                Kind.UPDATE,
+                request(updateHead, wire.encodeUpdate(commit)),
+                wire::decodeUpdated,
+                null,
+                Map.of()));
+    }
+
     private byte[] post(String beginning, Invocation invocation) {
-        byte[] json = wire.encode(invocation);
+        return request(beginning + invocation.taskId() + "\"\r\n", wire.encode(invocation));
+    }
+
+    private byte[] request(String beginning, byte[] json) {
         boolean packs = packsRequests && json.length >= Gzip.WORTH_IT;
         byte[] body = packs ? Gzip.pack(json) : json;
-        byte[] head = ascii(beginning + invocation.taskId() + "\"\r\n" + (packs ? "Content-Encoding: gzip\r\n" : "")
-                + "Content-Length: " + body.length + "\r\n\r\n");
+        byte[] head = ascii(beginning + (packs ? "Content-Encoding: gzip\r\n" : "") + "Content-Length: " + body.length
+                + "\r\n\r\n");
         byte[] request = Arrays.copyOf(head, head.length + body.length);
         System.arraycopy(body, 0, request, head.length, body.length);
         return request;

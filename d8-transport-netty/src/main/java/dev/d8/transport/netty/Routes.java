@@ -41,6 +41,7 @@ final class Routes {
     static final String TASK = TASKS + "/";
     static final String EVENTS = "/events";
     static final String SLOTS = "/api/slots";
+    static final String UPDATE = "/api/update";
     static final String METRICS = "/metrics";
 
     static final ByteBuf CONTINUE = Unpooled.unreleasableBuffer(
@@ -59,6 +60,8 @@ final class Routes {
             Answer.error(HttpResponseStatus.UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n", "Unauthorized");
     private static final Answer FORBIDDEN =
             Answer.error(HttpResponseStatus.FORBIDDEN, "this token may only read (its scope is not execute)");
+    private static final Answer NO_ADMIN = Answer.error(
+            HttpResponseStatus.FORBIDDEN, "this token may not have the slave update itself (its scope is not admin)");
     private static final Answer NOT_FOUND = Answer.error(HttpResponseStatus.NOT_FOUND, "no such path");
     private static final Answer EXPECTATION_FAILED =
             Answer.error(HttpResponseStatus.EXPECTATION_FAILED, "Expect: only 100-continue is understood");
@@ -137,6 +140,9 @@ final class Routes {
                         ? NOT_FOUND
                         : isPost(method) ? task(headers, length, peer, calls::submit) : POST_ONLY;
             }
+            case UPDATE -> {
+                return isPost(method) ? posted(headers, length, peer, Scope.ADMIN, calls::update) : POST_ONLY;
+            }
             case METRICS -> {
                 return isGet(method) ? guarded(headers, peer, Scope.READ, caller -> metrics()) : GET_ONLY;
             }
@@ -197,7 +203,7 @@ final class Routes {
             Caller caller = peer.with(grant.get());
             if (!grant.get().scope().covers(needed)) {
                 service.turnedAway(caller, "forbidden");
-                return FORBIDDEN;
+                return needed == Scope.ADMIN ? NO_ADMIN : FORBIDDEN;
             }
             return then.apply(caller);
         } catch (RuntimeException e) {
@@ -207,7 +213,16 @@ final class Routes {
 
     private Decision task(
             HttpHeaders headers, long length, Peer peer, BiFunction<Caller, HttpHeaders, TaskCalls.Call> call) {
-        return guarded(headers, peer, Scope.EXECUTE, caller -> {
+        return posted(headers, length, peer, Scope.EXECUTE, call);
+    }
+
+    private Decision posted(
+            HttpHeaders headers,
+            long length,
+            Peer peer,
+            Scope needed,
+            BiFunction<Caller, HttpHeaders, TaskCalls.Call> call) {
+        return guarded(headers, peer, needed, caller -> {
             Answer no = turnAway(headers, length);
             return no != null ? no : call.apply(caller, headers);
         });

@@ -28,7 +28,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** What a slave does for requests about tasks once they have come whole. Knows nothing of connections. Thread-safe. */
+/** What a slave does for requests about tasks, and about itself, once they have come whole. Knows nothing of connections. Thread-safe. */
 final class TaskCalls {
 
     /** Tells a task that never came from a path that a slave does not know. */
@@ -240,6 +240,19 @@ final class TaskCalls {
                     }
                     return state.phase() == Phase.FORGOTTEN ? gone(state) : answer(OK, "", wire.encode(state));
                 });
+            }
+        };
+    }
+
+    /** One whose answer is that the slave updates itself. */
+    Call update(Caller caller, HttpHeaders headers) {
+        return new Call(headers) {
+            @Override
+            CompletableFuture<Answer> run(byte[] body) {
+                return answering(
+                        service.update(caller, wire.decodeUpdate(body)),
+                        update ->
+                                answer(update.restarts() ? HttpResponseStatus.ACCEPTED : OK, "", wire.encode(update)));
             }
         };
     }

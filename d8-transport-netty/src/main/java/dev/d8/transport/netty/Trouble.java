@@ -5,6 +5,7 @@ import dev.d8.NoExecutorException;
 import dev.d8.SlaveRefusedException;
 import dev.d8.TaskForgottenException;
 import dev.d8.TaskIdTakenException;
+import dev.d8.UpdateRefusedException;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import java.util.concurrent.CompletionException;
 import org.slf4j.Logger;
@@ -25,7 +26,7 @@ record Trouble(HttpResponseStatus status, String message, Throwable cause) {
                 failure instanceof CompletionException && failure.getCause() != null ? failure.getCause() : failure;
         HttpResponseStatus status = status(cause);
         if (status.equals(HttpResponseStatus.INTERNAL_SERVER_ERROR)) {
-            log.error("a task failed inside the slave", cause);
+            log.error("a call failed inside the slave", cause);
             return new Trouble(status, "internal error", cause);
         }
         String message = cause.getMessage();
@@ -41,6 +42,11 @@ record Trouble(HttpResponseStatus status, String message, Throwable cause) {
         }
         if (cause instanceof TaskForgottenException) {
             return HttpResponseStatus.GONE;
+        }
+        if (cause instanceof UpdateRefusedException update) {
+            return update.reason() == UpdateRefusedException.Reason.OFF
+                    ? HttpResponseStatus.FORBIDDEN
+                    : HttpResponseStatus.CONFLICT;
         }
         if (cause instanceof SlaveRefusedException refused) {
             return refused.reason() == SlaveRefusedException.Reason.QUEUE_FULL

@@ -2,6 +2,7 @@ package dev.d8.transport.netty;
 
 import dev.d8.Health;
 import dev.d8.Invocation;
+import dev.d8.SlaveUpdate;
 import dev.d8.TaskId;
 import dev.d8.TaskResult;
 import dev.d8.VersionInfo;
@@ -32,6 +33,11 @@ final class BrokenService implements SlaveService, SlaveTasks {
 
     @Override
     public CompletableFuture<TaskResult> execute(Caller caller, Invocation invocation, ExecutionListener listener) {
+        throw fault();
+    }
+
+    @Override
+    public CompletableFuture<SlaveUpdate> update(Caller caller, String commit) {
         throw fault();
     }
 

@@ -67,6 +67,7 @@ class EveryRouteTest {
                 "/api/tasks/" + ID,
                 "/api/tasks/" + ID + "/events",
                 "/api/slots",
+                "/api/update",
                 "/metrics",
                 "/api/nothing");
     }

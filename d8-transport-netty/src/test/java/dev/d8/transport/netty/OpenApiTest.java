@@ -42,7 +42,7 @@ class OpenApiTest {
             List.of("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get", "FOLLOW");
 
     /** Schemas of what comes from a client. */
-    private static final Set<String> OF_REQUESTS = Set.of("Task", "Batch");
+    private static final Set<String> OF_REQUESTS = Set.of("Task", "Batch", "Update");
 
     private static Contract contract;
     private static Scenarios scenarios;

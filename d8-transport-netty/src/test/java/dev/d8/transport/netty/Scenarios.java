@@ -4,24 +4,35 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.d8.Grant;
 import dev.d8.Scope;
+import dev.d8.SlaveRefusedException;
+import dev.d8.SlaveUpdate;
 import dev.d8.TaskId;
 import dev.d8.Token;
+import dev.d8.UpdateRefusedException;
 import dev.d8.slave.SlaveServer;
 import dev.d8.spi.Options;
 import dev.d8.spi.ServerSecurity;
 import dev.d8.spi.Transport;
+import dev.d8.testkit.RecordingSlaveService;
 import java.io.IOException;
 import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 
 /** What has a slave give each answer that the contract has. Those of a list are played one after another. */
 final class Scenarios implements AutoCloseable {
 
     private static final Token READER = Token.of("a-token-that-may-only-read-0123456789abc");
     private static final String READS = "Authorization: Bearer " + READER.reveal() + "\r\n";
+    private static final Token ADMIN = Token.of("a-token-that-may-do-everything-0123456789");
+    private static final String ADMINISTERS = "Authorization: Bearer " + ADMIN.reveal() + "\r\n";
+    private static final List<Grant> GRANTS = List.of(
+            Grant.everything(Slave.TOKEN),
+            new Grant("reader", READER, Scope.READ),
+            new Grant("admin", ADMIN, Scope.ADMIN));
     private static final String AUTH = Slave.AUTHORIZATION;
     private static final String PLAIN = "{\"command\":\"print(55)\"}";
     private static final String EVENTS = "Accept: text/event-stream\r\n";
@@ -31,6 +42,8 @@ final class Scenarios implements AutoCloseable {
     private static final String BATCH = "/api/execute/batch";
     private static final String TASKS = "/api/tasks";
     private static final String TASK = "/api/tasks/{id}";
+    private static final String UPDATE = "/api/update";
+    private static final String COMMIT = "0123456789abcdef0123456789abcdef01234567";
     private static final String FOLLOW = "/api/tasks/{id}/events";
     private static final int MAX_BODY = 4096;
 
@@ -39,7 +52,11 @@ final class Scenarios implements AutoCloseable {
             .create(Options.of(Map.of("max_body", String.valueOf(MAX_BODY), "max_packed_body", "100")));
     private final SlaveServer good = slave(10_000);
     private final URI broken = transport
-            .serve(new BrokenService(), URI.create("http://127.0.0.1:0"), new ServerSecurity(Slave.TOKEN))
+            .serve(new BrokenService(), URI.create("http://127.0.0.1:0"), new ServerSecurity(() -> GRANTS))
+            .uri();
+    private final RecordingSlaveService updated = new RecordingSlaveService();
+    private final URI updates = transport
+            .serve(updated, URI.create("http://127.0.0.1:0"), new ServerSecurity(() -> GRANTS))
             .uri();
 
     /** Keeps one result, and has forgotten that of one task. */
@@ -101,7 +118,12 @@ final class Scenarios implements AutoCloseable {
                 add(method, path, 401, "no token", () -> ask(good, method, sample(path), "", ""));
             }
             if (one.statuses().contains("500")) {
-                add(method, path, 500, "a fault", () -> Asking.ask(broken, method, sample(path), AUTH, PLAIN));
+                add(
+                        method,
+                        path,
+                        500,
+                        "a fault",
+                        () -> Asking.ask(broken, method, sample(path), auth(path), body(path)));
             }
             if (method.equals("POST")) {
                 anyBody(path);
@@ -113,6 +135,15 @@ final class Scenarios implements AutoCloseable {
         submit();
         tasks();
         follow();
+        update();
+    }
+
+    private static String auth(String path) {
+        return path.equals(UPDATE) ? ADMINISTERS : AUTH;
+    }
+
+    private static String body(String path) {
+        return path.equals(UPDATE) ? "{\"commit\":\"" + COMMIT + "\"}" : PLAIN;
     }
 
     List<Scenario> all() {
@@ -151,20 +182,31 @@ final class Scenarios implements AutoCloseable {
     }
 
     private void anyBody(String path) {
+        String auth = auth(path);
         String large = "x".repeat(MAX_BODY + 1);
-        add("POST", path, 400, "no JSON", () -> ask(good, "POST", path, AUTH, "no JSON"));
-        add("POST", path, 400, "no gzip", () -> ask(good, "POST", path, AUTH + "Content-Encoding: gzip\r\n", PLAIN));
-        add("POST", path, 403, "may only read", () -> ask(good, "POST", path, READS, PLAIN));
-        add("POST", path, 413, "too long", () -> ask(good, "POST", path, AUTH, large));
+        add("POST", path, 400, "no JSON", () -> ask(good, "POST", path, auth, "no JSON"));
+        add(
+                "POST",
+                path,
+                400,
+                "no gzip",
+                () -> ask(good, "POST", path, auth + "Content-Encoding: gzip\r\n", body(path)));
+        add("POST", path, 403, "may only read", () -> ask(good, "POST", path, READS, body(path)));
+        add("POST", path, 413, "too long", () -> ask(good, "POST", path, auth, large));
         add(
                 "POST",
                 path,
                 413,
                 "too long, packed",
-                () -> ask(good, "POST", path, AUTH + "Content-Encoding: gzip\r\n", large));
-        add("POST", path, 415, "text", () -> ask(good, "POST", path, AUTH + "Content-Type: text/plain\r\n", PLAIN));
-        add("POST", path, 415, "br", () -> ask(good, "POST", path, AUTH + "Content-Encoding: br\r\n", PLAIN));
-        add("POST", path, 417, "Expect", () -> ask(good, "POST", path, AUTH + "Expect: a-miracle\r\n", PLAIN));
+                () -> ask(good, "POST", path, auth + "Content-Encoding: gzip\r\n", large));
+        add(
+                "POST",
+                path,
+                415,
+                "text",
+                () -> ask(good, "POST", path, auth + "Content-Type: text/plain\r\n", body(path)));
+        add("POST", path, 415, "br", () -> ask(good, "POST", path, auth + "Content-Encoding: br\r\n", body(path)));
+        add("POST", path, 417, "Expect", () -> ask(good, "POST", path, auth + "Expect: a-miracle\r\n", body(path)));
     }
 
     private void slave() {
@@ -340,6 +382,51 @@ final class Scenarios implements AutoCloseable {
                 () -> ask(good, "GET", events(done("x")), AUTH + UPGRADE.replace("13", "8"), ""));
     }
 
+    private void update() {
+        add(
+                "POST",
+                UPDATE,
+                200,
+                "it runs that already",
+                () -> update(COMMIT, updating(new SlaveUpdate(COMMIT, COMMIT))));
+        add(
+                "POST",
+                UPDATE,
+                202,
+                "it starts anew",
+                () -> update(COMMIT, updating(new SlaveUpdate("f".repeat(40), COMMIT))));
+        add("POST", UPDATE, 400, "no hash", () -> ask(good, "POST", UPDATE, ADMINISTERS, "{\"commit\":7}"));
+        add("POST", UPDATE, 403, "no admin", () -> ask(good, "POST", UPDATE, AUTH, body(UPDATE)));
+        add("POST", UPDATE, 403, "switched off", () -> ask(good, "POST", UPDATE, ADMINISTERS, body(UPDATE)));
+        add(
+                "POST",
+                UPDATE,
+                409,
+                "impossible",
+                () -> update(
+                        COMMIT,
+                        CompletableFuture.failedFuture(new UpdateRefusedException(
+                                UpdateRefusedException.Reason.IMPOSSIBLE, "no fast-forward"))));
+        add("POST", UPDATE, 429, "busy", () -> update(COMMIT, refusing(SlaveRefusedException.Reason.QUEUE_FULL)));
+        add("POST", UPDATE, 503, "stopping", () -> update(COMMIT, refusing(SlaveRefusedException.Reason.DRAINING)));
+    }
+
+    private static CompletableFuture<SlaveUpdate> updating(SlaveUpdate update) {
+        return CompletableFuture.completedFuture(update);
+    }
+
+    private static CompletableFuture<SlaveUpdate> refusing(SlaveRefusedException.Reason reason) {
+        return CompletableFuture.failedFuture(new SlaveRefusedException(reason, Duration.ofSeconds(30), "not now"));
+    }
+
+    private RawConnection.Reply update(String commit, CompletableFuture<SlaveUpdate> answer) throws IOException {
+        updated.updating(asked -> {
+            assertThat(asked).isEqualTo(commit);
+            return answer;
+        });
+        return Asking.ask(updates, "POST", UPDATE, ADMINISTERS, body(UPDATE));
+    }
+
     private static String events(TaskId id) {
         return TASKS + "/" + id + "/events";
     }
@@ -392,7 +479,7 @@ final class Scenarios implements AutoCloseable {
     private SlaveServer slave(int results) {
         SlaveServer.Builder builder = SlaveServer.builder()
                 .port(0)
-                .grants(() -> List.of(Grant.everything(Slave.TOKEN), new Grant("reader", READER, Scope.READ)))
+                .grants(() -> GRANTS)
                 .transport(transport)
                 .executor(executor)
                 .executor(new OddExecutor("absent", false))
