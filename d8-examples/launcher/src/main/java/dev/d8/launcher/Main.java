@@ -36,7 +36,8 @@ import picocli.CommandLine.Spec;
             "",
             "The token comes from SLAVE_TOKEN (environment), else from .env, else from --token-file. Beside it a slave",
             "accepts SLAVE_TOKEN_PREVIOUS, and SLAVE_READ_TOKEN for what only looks.",
-            "Exit codes: 0 done, 1 the task failed, 2 usage, 3 it could not be run."
+            "Exit codes: 0 done, 1 the task failed, 2 usage, 3 it could not be run, 75 a slave has updated itself and is to",
+            "be started again."
         })
 public final class Main implements Runnable {
 
@@ -48,6 +49,8 @@ public final class Main implements Runnable {
     static final int USAGE = 2;
     /** The task could not be run. */
     static final int NOT_RUN = 3;
+    /** A slave has brought its code forward and is to be started again: EX_TEMPFAIL of sysexits.h, "try again later". */
+    static final int START_AGAIN = 75;
 
     @Spec
     @SuppressWarnings("NullAway.Init") // picocli sets it.

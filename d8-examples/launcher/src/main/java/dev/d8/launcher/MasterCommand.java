@@ -40,7 +40,7 @@ final class MasterCommand implements Callable<Integer> {
     public Integer call() throws InterruptedException {
         List<SlaveList.Entry> entries = fleet.entries(spec);
         PrintWriter out = spec.commandLine().getOut();
-        SlaveManager.Builder builder = master.manager(ConnectionPolicy.DEFAULT).listener(new Printer(out));
+        SlaveManager.Builder builder = master.watching(ConnectionPolicy.DEFAULT).listener(new Printer(out));
         List<Notices> notices = told.notifiers(master::secret).stream()
                 .map(notifier -> Notices.builder(notifier).build())
                 .toList();

@@ -1,5 +1,6 @@
 package dev.d8.launcher;
 
+import dev.d8.ConfigurationException;
 import dev.d8.master.ConnectionPolicy;
 import dev.d8.master.SlaveManager;
 import dev.d8.master.VersionPolicy;
@@ -9,6 +10,7 @@ import java.net.URI;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -80,8 +82,21 @@ final class MasterOptions {
         return token.secret(option, name);
     }
 
-    /** Starts a manager with these settings. */
+    /**
+     * Starts a manager with these settings, for a command that is over soon.
+     *
+     * @throws ConfigurationException if it is to have slaves updated, which takes longer
+     */
     SlaveManager.Builder manager(ConnectionPolicy connections) {
+        if (policy == VersionPolicy.UPDATE) {
+            throw new ConfigurationException(
+                    "--version-policy: update (expected: refuse, warn or ignore; only d8 master stays to see an update through)");
+        }
+        return watching(connections);
+    }
+
+    /** Starts a manager with these settings, for a command that stays. */
+    SlaveManager.Builder watching(ConnectionPolicy connections) {
         return SlaveManager.builder()
                 .token(token.token())
                 .options(Options.of(tls()))
@@ -93,13 +108,19 @@ final class MasterOptions {
 
     /** Returns who knows what a process runs: the commit that was named, else {@code D8_COMMIT}, else a checkout. */
     static VersionProvider version(@Nullable String commit, Path checkout) {
-        String named = commit != null ? commit : System.getenv("D8_COMMIT");
-        if (named != null && !named.isEmpty()) {
-            return VersionProvider.configured(named);
+        Optional<String> named = named(commit);
+        if (named.isPresent()) {
+            return VersionProvider.configured(named.get());
         }
         return () -> {
             QuietGit.install();
             return VersionProvider.git(checkout.toAbsolutePath()).find();
         };
+    }
+
+    /** Returns the commit that was named, else {@code D8_COMMIT}. */
+    static Optional<String> named(@Nullable String commit) {
+        return Optional.ofNullable(commit != null ? commit : System.getenv("D8_COMMIT"))
+                .filter(name -> !name.isEmpty());
     }
 }

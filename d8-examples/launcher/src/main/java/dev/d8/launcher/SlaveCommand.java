@@ -5,6 +5,7 @@ import dev.d8.VersionInfo;
 import dev.d8.slave.ExecutorRanking;
 import dev.d8.slave.SlaveServer;
 import dev.d8.spi.Options;
+import dev.d8.version.Checkout;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.PrintWriter;
@@ -20,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -134,6 +136,16 @@ final class SlaveCommand implements Callable<Integer> {
             description = "write who asked for what, and what became of it, to the end of this file (default: nowhere)")
     private @Nullable Path auditLog;
 
+    @Option(
+            names = "--allow-update",
+            description = {
+                "let masters whose token has the scope admin bring the checkout of --repo forward to a commit of the branch",
+                "that it follows; the slave then ends with 75, for whoever watches over it to start it again"
+            })
+    private boolean allowUpdate;
+
+    private final CompletableFuture<SlaveServer> started = new CompletableFuture<>();
+
     /** What becomes of a task whose caller is gone; spelled as people type it. */
     enum Abandoned {
         end,
@@ -148,7 +160,11 @@ final class SlaveCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws InterruptedException {
+        if (allowUpdate && cutOff()) {
+            return Main.START_AGAIN;
+        }
         SlaveServer slave = start();
+        started.complete(slave);
         StopSignals.handle(
                 () -> stop(slave, Duration.ofNanos(Math.round(drain * 1e9))), () -> stop(slave, Duration.ZERO));
         PrintWriter out = spec.commandLine().getOut();
@@ -187,11 +203,41 @@ final class SlaveCommand implements Callable<Integer> {
                 Thread.currentThread().interrupt(); // Then at once.
             }
         }
+        close(slave, Main.DONE);
+    }
+
+    private static void close(SlaveServer slave, int status) {
         synchronized (STOPPING) { // Of two signals one closes, and the other must not end the JVM meanwhile.
             slave.close();
             LOG.info("stopped");
-            Runtime.getRuntime().halt(Main.DONE);
+            Runtime.getRuntime().halt(status);
         }
+    }
+
+    /** Returns whether an update was cut off: then what runs here may be half of it. */
+    private boolean cutOff() {
+        if (MasterOptions.named(commit).isPresent()) {
+            throw new ConfigurationException(
+                    "--allow-update: the commit is set by --commit or D8_COMMIT, so nobody could "
+                            + "see that the slave has been updated (expected: one of the two)");
+        }
+        QuietGit.install();
+        return checkout().recover();
+    }
+
+    private Checkout checkout() {
+        return Checkout.of(repo.toAbsolutePath());
+    }
+
+    /** On a thread of its own: the caller's answer is still to go out. */
+    private void startAgain() {
+        new Thread(
+                        () -> {
+                            LOG.info("ends with {}, to be started again", Main.START_AGAIN);
+                            close(started.join(), Main.START_AGAIN);
+                        },
+                        "d8-restart")
+                .start();
     }
 
     private SlaveServer start() {
@@ -217,6 +263,9 @@ final class SlaveCommand implements Callable<Integer> {
                 .metrics(meters::scrape)
                 .version(MasterOptions.version(commit, repo));
         audit.ifPresent(builder::audit);
+        if (allowUpdate) {
+            builder.allowUpdate(checkout(), this::startAgain);
+        }
         if (plugins != null) {
             builder.plugins(plugins);
         }

@@ -22,14 +22,14 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The tokens of a file, one a line: {@code TOKEN [execute|read] [NAME]}. Each call looks whether the file has changed and
+ * The tokens of a file, one a line: {@code TOKEN [execute|read|admin] [NAME]}. Each call looks whether the file has changed and
  * takes what is in it now, if it can be used. Thread-safe.
  */
 final class TokenFile implements Supplier<List<Grant>> {
 
     private static final Logger LOG = LoggerFactory.getLogger(TokenFile.class);
 
-    private static final String EXPECTED = " (expected: TOKEN [execute|read] [NAME])";
+    private static final String EXPECTED = " (expected: TOKEN [execute|read|admin] [NAME])";
 
     /** What tells that a file is another one: the time of its change of rights too, where that can be had. */
     private static final String MARKS =

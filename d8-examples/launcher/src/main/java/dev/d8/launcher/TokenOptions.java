@@ -47,7 +47,7 @@ final class TokenOptions {
             paramLabel = "FILE",
             description = {
                 "read tokens from this file, which others must not be able to read;",
-                "a line for each: TOKEN [execute|read] [NAME]; a master shows the first"
+                "a line for each: TOKEN [execute|read|admin] [NAME]; a master shows the first"
             })
     private @Nullable Path tokenFile;
 

@@ -88,6 +88,15 @@ class TokenFileTest {
                 .containsExactly(grant("ci", ONE, Scope.EXECUTE), grant(Grant.UNNAMED, TWO, Scope.READ));
     }
 
+    @Test
+    void the_scope_admin_is_there_only_where_it_is_named() throws Exception {
+        List<Grant> grants = read(ONE + "\n" + TWO + " admin boss\n").get();
+        assertThat(grants).containsExactly(Grant.everything(Token.of(ONE)), grant("boss", TWO, Scope.ADMIN));
+        assertThat(grants.get(0).scope().covers(Scope.EXECUTE)).isTrue();
+        assertThat(grants.get(0).scope().covers(Scope.ADMIN)).isFalse();
+        assertThat(grants.get(1).scope().covers(Scope.EXECUTE)).isTrue();
+    }
+
     @ParameterizedTest
     @CsvSource({
         "'\n# nothing\n', there is no token in it",
