@@ -135,10 +135,23 @@ class BatchTest {
             connection.read(false);
             gate.awaitStarted();
             single.send(Slave.execute(TASK));
+            awaitQueued(2); // One of the batch, which has no more than two on their way, and the single one.
             gate.letGo(5);
             assertThat(single.read().status()).isEqualTo(200);
             gate.letGo(196);
             assertThat(body(connection).lines()).hasSize(200).allMatch(line -> line.contains("\"code\":200"));
+        }
+    }
+
+    private void awaitQueued(int tasks) throws IOException {
+        try (RawConnection connection = open()) {
+            String slots;
+            do {
+                slots = connection
+                        .send("GET /api/slots HTTP/1.1\r\nHost: d8\r\n" + Slave.AUTHORIZATION + "\r\n")
+                        .read()
+                        .body();
+            } while (!slots.contains("\"queued\":" + tasks));
         }
     }
 
