@@ -15,6 +15,8 @@ import java.time.Duration;
  * @param openFor how long it stays open before a health check decides, above zero; ± 20 %; default 60 s
  * @param reconcileFor how long a slave that has a task may be out of reach before the task's outcome counts as unknown, zero
  *     or more; default 5 min. An idempotent task goes elsewhere at once
+ * @param lookEvery how often a slave is asked for a task beside a call that is still open, since a connection can be dead for
+ *     long without anybody noticing, above zero; default 30 s
  */
 public record ConnectionPolicy(
         int tries,
@@ -24,7 +26,8 @@ public record ConnectionPolicy(
         Duration executeMargin,
         int failuresToOpen,
         Duration openFor,
-        Duration reconcileFor) {
+        Duration reconcileFor,
+        Duration lookEvery) {
 
     /** The original's patience. */
     public static final ConnectionPolicy DEFAULT = new ConnectionPolicy(
@@ -35,7 +38,8 @@ public record ConnectionPolicy(
             Duration.ofSeconds(10),
             5,
             Duration.ofSeconds(60),
-            Duration.ofMinutes(5));
+            Duration.ofMinutes(5),
+            Duration.ofSeconds(30));
 
     /** Checks the ranges. */
     public ConnectionPolicy {
@@ -46,6 +50,7 @@ public record ConnectionPolicy(
         requirePositive("versionTimeout", versionTimeout);
         requirePositive("executeMargin", executeMargin);
         requirePositive("openFor", openFor);
+        requirePositive("lookEvery", lookEvery);
         if (reconcileFor.isNegative()) {
             throw new ConfigurationException("reconcileFor: " + reconcileFor + " (expected: 0 or more)");
         }
@@ -54,13 +59,43 @@ public record ConnectionPolicy(
     /** Returns a copy that makes {@code value} tries. */
     public ConnectionPolicy withTries(int value) {
         return new ConnectionPolicy(
-                value, backoff, healthTimeout, versionTimeout, executeMargin, failuresToOpen, openFor, reconcileFor);
+                value,
+                backoff,
+                healthTimeout,
+                versionTimeout,
+                executeMargin,
+                failuresToOpen,
+                openFor,
+                reconcileFor,
+                lookEvery);
     }
 
     /** Returns a copy that waits {@code value} for a slave that has a task and is out of reach. */
     public ConnectionPolicy withReconcileFor(Duration value) {
         return new ConnectionPolicy(
-                tries, backoff, healthTimeout, versionTimeout, executeMargin, failuresToOpen, openFor, value);
+                tries,
+                backoff,
+                healthTimeout,
+                versionTimeout,
+                executeMargin,
+                failuresToOpen,
+                openFor,
+                value,
+                lookEvery);
+    }
+
+    /** Returns a copy that asks for a task every {@code value} while its call is open. */
+    public ConnectionPolicy withLookEvery(Duration value) {
+        return new ConnectionPolicy(
+                tries,
+                backoff,
+                healthTimeout,
+                versionTimeout,
+                executeMargin,
+                failuresToOpen,
+                openFor,
+                reconcileFor,
+                value);
     }
 
     private static void requireWithin(String name, int value, int most) {

@@ -30,10 +30,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Flight {
 
-    /** How often the slave is asked while a call is open: a connection can be dead for minutes without anybody noticing. */
-    static final Duration LOOK_EVERY = Duration.ofSeconds(30);
-
-    /** How long one question waits for the task's end once the answer was lost. */
+    /** How long one question waits for the task's end once the answer was lost, at the most. */
     private static final Duration LONG_POLL = Duration.ofSeconds(20);
 
     /** How soon it is asked again where it could not be reached, or answered without waiting. */
@@ -55,6 +52,8 @@ final class Flight {
     private final String bootId;
     private final TimeSource time;
     private final Duration patience;
+    private final Duration lookEvery;
+    private final Duration longPoll;
     private final List<CompletableFuture<TaskResult>> calls = new ArrayList<>();
 
     private int open;
@@ -73,6 +72,7 @@ final class Flight {
      *
      * @param bootId of the process that the task is sent to
      * @param patience how long the slave may be out of reach before the outcome counts as unknown
+     * @param lookEvery how often it is asked while a call is open
      */
     Flight(
             String slave,
@@ -81,7 +81,8 @@ final class Flight {
             ExecutionListener listener,
             String bootId,
             TimeSource time,
-            Duration patience) {
+            Duration patience,
+            Duration lookEvery) {
         this.slave = slave;
         this.connection = connection;
         this.invocation = invocation;
@@ -89,6 +90,8 @@ final class Flight {
         this.bootId = bootId;
         this.time = time;
         this.patience = patience;
+        this.lookEvery = lookEvery;
+        this.longPoll = lookEvery.compareTo(LONG_POLL) < 0 ? lookEvery : LONG_POLL;
         this.lastContact = time.nanoTime();
     }
 
@@ -96,7 +99,7 @@ final class Flight {
     CompletableFuture<TaskResult> start(int tries) {
         result.whenComplete((value, error) -> over());
         send(tries);
-        lookAfter(LOOK_EVERY);
+        lookAfter(lookEvery);
         return result;
     }
 
@@ -207,7 +210,7 @@ final class Flight {
             looking = true;
             lookings++;
             asked = time.nanoTime();
-            wait = open > 0 || lookings == 1 ? Duration.ZERO : LONG_POLL;
+            wait = open > 0 || lookings == 1 ? Duration.ZERO : longPoll;
         }
         connection.find(invocation.taskId(), wait).whenComplete((state, error) -> {
             synchronized (this) {
@@ -239,7 +242,7 @@ final class Flight {
                     waits = open > 0;
                 }
                 // Who answers a question that waits at once has not understood it.
-                lookAfter(waits ? LOOK_EVERY : time.since(asked).compareTo(PAUSE) < 0 ? PAUSE : Duration.ZERO);
+                lookAfter(waits ? lookEvery : time.since(asked).compareTo(PAUSE) < 0 ? PAUSE : Duration.ZERO);
             }
         }
     }
@@ -264,7 +267,7 @@ final class Flight {
                 absences = underWay ? absences : 0;
             }
             if (underWay) {
-                lookAfter(LOOK_EVERY);
+                lookAfter(lookEvery);
             } else if (enough) {
                 forget(new SlaveUnreachableException(
                         slave + ": task " + invocation.taskId() + " was sent " + MOST_SENDINGS
@@ -272,7 +275,7 @@ final class Flight {
                         null));
             } else {
                 send(1); // The calls before stay open: to give one up would end the task.
-                lookAfter(LOOK_EVERY);
+                lookAfter(lookEvery);
             }
         });
     }

@@ -339,7 +339,8 @@ final class Member {
                 listener,
                 bootId,
                 rules.time(),
-                idempotent ? Duration.ZERO : rules.connections().reconcileFor());
+                idempotent ? Duration.ZERO : rules.connections().reconcileFor(),
+                rules.connections().lookEvery());
     }
 
     private CompletableFuture<TaskResult> leaving(CompletableFuture<TaskResult> call) {

@@ -22,7 +22,8 @@ public class CircuitBreakerConcurrencyTest {
             Duration.ofSeconds(1),
             1,
             Duration.ofNanos(1),
-            Duration.ZERO);
+            Duration.ZERO,
+            Duration.ofSeconds(1));
 
     private final CircuitBreaker breaker = new CircuitBreaker(ONE_FAILURE_OPENS, new FastTime(), () -> 0);
 

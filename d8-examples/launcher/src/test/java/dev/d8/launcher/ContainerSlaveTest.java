@@ -82,7 +82,8 @@ class ContainerSlaveTest {
                     Duration.ofSeconds(2),
                     1000,
                     Duration.ofSeconds(1),
-                    Duration.ZERO))
+                    Duration.ZERO,
+                    Duration.ofSeconds(30)))
             .build();
 
     @BeforeAll
