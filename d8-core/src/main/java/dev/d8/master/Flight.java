@@ -59,6 +59,10 @@ final class Flight {
     private int open;
     private int lookings;
     private boolean looking;
+
+    /** Whether the end has been decided on, so that nothing may leave any more. */
+    private boolean decided;
+
     private int sendings;
     private int absences;
     private long lastContact;
@@ -118,11 +122,16 @@ final class Flight {
         // A slave tells a task from its beginning: who has heard something would hear it twice.
         ExecutionListener hears =
                 listener instanceof Heard heard && heard.something ? ExecutionListener.NONE : listener;
+        synchronized (this) {
+            if (decided || result.isDone()) {
+                return;
+            }
+            open++; // Before it leaves: whoever decides meanwhile must know of it.
+            sendings++;
+        }
         CompletableFuture<TaskResult> call = connection.executeUnhurried(invocation, hears, tries);
         synchronized (this) {
             calls.add(call);
-            open++;
-            sendings++;
         }
         call.whenComplete((value, error) -> {
             synchronized (this) {
@@ -134,6 +143,9 @@ final class Flight {
                 failed(RobustConnection.infrastructure(error));
             }
         });
+        if (result.isDone()) {
+            call.cancel(true); // It was over before this call could be let go of with the others.
+        }
     }
 
     private void failed(D8Exception error) {
@@ -141,6 +153,7 @@ final class Flight {
         boolean others;
         synchronized (this) {
             only = sendings == 1;
+            decided = decided || (only && !(error instanceof UnknownOutcomeException));
             others = open > 0;
             lost = lost == null || !(error instanceof SlaveUnreachableException) ? error : lost;
         }

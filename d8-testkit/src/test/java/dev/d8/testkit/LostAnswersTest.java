@@ -3,15 +3,24 @@ package dev.d8.testkit;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.d8.D8Exception;
+import dev.d8.Health;
+import dev.d8.Invocation;
+import dev.d8.SlaveUnreachableException;
 import dev.d8.Task;
 import dev.d8.TaskId;
 import dev.d8.TaskResult;
+import dev.d8.TaskState;
 import dev.d8.Token;
 import dev.d8.UnknownOutcomeException;
 import dev.d8.VersionInfo;
 import dev.d8.master.ConnectionPolicy;
 import dev.d8.master.SlaveManager;
+import dev.d8.spi.Credentials;
+import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.ServerSecurity;
+import dev.d8.spi.SlaveClient;
+import dev.d8.spi.SlaveService;
+import dev.d8.spi.Transport;
 import dev.d8.version.VersionProvider;
 import java.net.URI;
 import java.time.Duration;
@@ -19,6 +28,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
@@ -173,5 +183,67 @@ class LostAnswersTest {
         assertThat(pi.health().slots().orElseThrow().free()).isEqualTo(3);
         assertThat(started).hasSize(1);
         assertThat(failure(result)).isNotInstanceOf(D8Exception.class);
+    }
+
+    /** A slave whose answers come when the test says so. */
+    private static final class Hesitant implements Transport, SlaveClient {
+        private final List<CompletableFuture<TaskResult>> calls = new ArrayList<>();
+        private final Health well = RecordingSlaveService.health("c");
+        private CompletableFuture<Health> health = CompletableFuture.completedFuture(well);
+
+        @Override
+        public Binding serve(SlaveService service, URI bind, ServerSecurity security) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public SlaveClient connect(URI slave, Credentials credentials) {
+            return this;
+        }
+
+        @Override
+        public CompletableFuture<Health> health() {
+            return health.copy();
+        }
+
+        @Override
+        public CompletableFuture<VersionInfo> version() {
+            return health.thenApply(Health::version);
+        }
+
+        @Override
+        public CompletableFuture<TaskResult> execute(Invocation invocation, ExecutionListener listener) {
+            calls.add(new CompletableFuture<>());
+            return calls.get(calls.size() - 1);
+        }
+
+        @Override
+        public CompletableFuture<Optional<TaskState>> find(TaskId id, Duration wait) {
+            return CompletableFuture.completedFuture(Optional.empty());
+        }
+
+        @Override
+        public void close() {}
+    }
+
+    @Test
+    void a_task_that_was_said_not_to_have_started_is_not_sent_any_more() {
+        Hesitant slave = new Hesitant();
+        try (SlaveManager other = SlaveManager.builder()
+                .transport(slave)
+                .time(time)
+                .connectionPolicy(ConnectionPolicy.DEFAULT.withTries(1))
+                .version(VersionProvider.of(slave.well.version()))
+                .callbackExecutor(Runnable::run)
+                .build()) {
+            other.register("pi", URI.create("memory://pi:1")).join();
+            CompletableFuture<TaskResult> result = other.execute("pi", Task.python("print(55)"));
+            slave.health = new CompletableFuture<>();
+            time.advance(Duration.ofSeconds(30)); // The slave has never heard of it. Which process is that?
+            slave.calls.get(0).completeExceptionally(new SlaveUnreachableException("no connection", null));
+            assertThat(failure(result)).isInstanceOf(SlaveUnreachableException.class);
+            slave.health.complete(slave.well);
+            assertThat(slave.calls).hasSize(1);
+        }
     }
 }
