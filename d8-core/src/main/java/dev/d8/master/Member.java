@@ -346,6 +346,11 @@ final class Member {
     private CompletableFuture<TaskResult> leaving(CompletableFuture<TaskResult> call) {
         CompletableFuture<TaskResult> result = new CompletableFuture<>();
         call.whenComplete((value, error) -> {
+            if (error != null
+                    && RobustConnection.unwrap(error) instanceof SlaveRefusedException refused
+                    && refused.reason() == SlaveRefusedException.Reason.DRAINING) {
+                become(SlaveStatus.DRAINING, "it is about to stop", null); // Else all that follow would go there first.
+            }
             leave();
             RobustConnection.complete(result, value, error);
         });

@@ -246,7 +246,8 @@ public final class SlaveServer implements AutoCloseable {
 
     /**
      * Prepares a stop: takes no new tasks (503, and health says so), goes on answering everything else, and waits for the
-     * tasks that run and wait. {@link #close} then ends what is left.
+     * tasks that run and wait, and then until none has come for half a second, for at most 5 s. {@link #close} then ends what
+     * is left.
      *
      * @param patience how long at the most, zero or more
      * @return whether nothing is left

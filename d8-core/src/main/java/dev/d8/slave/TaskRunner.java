@@ -50,6 +50,12 @@ final class TaskRunner {
     /** How long a caller that was turned away should wait; a slot may be free sooner, but nobody can know. */
     private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
 
+    /** How long no task has come when a stop goes on: who has sent one lately may have sent the next one already. */
+    private static final Duration CALM = Duration.ofMillis(500);
+
+    /** How often that is waited for: a caller that does not listen must not hold up a stop. */
+    private static final int MOST_CALMS = 10;
+
     /** How long the end of a cancelled task may take: the executor's grace and sweep. */
     private static final Duration CANCEL_TIME = Duration.ofSeconds(20);
 
@@ -73,6 +79,7 @@ final class TaskRunner {
     private final CompletableFuture<Void> idle = new CompletableFuture<>();
     private volatile boolean draining;
     private volatile boolean paused;
+    private volatile long lastArrival;
 
     TaskRunner(
             ExecutorRanking ranking,
@@ -92,6 +99,7 @@ final class TaskRunner {
         this.maxTimeout = maxTimeout;
         this.maxOutputBytes = maxOutputBytes;
         this.capacity = maxConcurrent + queueCapacity;
+        this.lastArrival = time.nanoTime() - CALM.toNanos();
         AtomicInteger number = new AtomicInteger();
         pool = new ThreadPoolExecutor(
                 maxConcurrent, maxConcurrent, 60, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), task -> {
@@ -186,6 +194,7 @@ final class TaskRunner {
     }
 
     private Optional<D8Exception> objection(Invocation invocation) {
+        lastArrival = time.nanoTime();
         if (isDraining()) {
             return Optional.of(draining());
         }
@@ -229,18 +238,21 @@ final class TaskRunner {
     }
 
     /**
-     * Takes nothing new and waits for what runs and waits.
+     * Takes nothing new and waits for what runs and waits, and then for callers to stay away: a task that is on its way
+     * when the connection closes is one of which nobody knows whether it started.
      *
      * @return whether all of it was over in time
      */
     boolean drain(Duration patience) throws InterruptedException {
         draining = true;
         tellIfIdle();
+        long began = time.nanoTime();
         try {
             idle.get(patience.toNanos(), TimeUnit.NANOSECONDS);
+            awaitCalm(patience.minus(time.since(began)));
             return true;
         } catch (TimeoutException e) {
-            return false;
+            return runs.isEmpty();
         } catch (ExecutionException e) {
             throw new IllegalStateException(e); // It never fails.
         }
@@ -263,6 +275,18 @@ final class TaskRunner {
     void resume() {
         paused = false;
         taken.addAndGet(-capacity);
+    }
+
+    private void awaitCalm(Duration patience) throws InterruptedException, ExecutionException, TimeoutException {
+        for (int i = 0; i < MOST_CALMS; i++) {
+            Duration rest = CALM.minus(time.since(lastArrival));
+            if (rest.isNegative() || rest.isZero()) {
+                return;
+            }
+            CompletableFuture<Void> calm = new CompletableFuture<>();
+            time.schedule(rest, () -> calm.complete(null));
+            calm.get(patience.toNanos(), TimeUnit.NANOSECONDS);
+        }
     }
 
     private void forget(Run run) {

@@ -214,10 +214,36 @@ class SlaveTasksTest {
                         SlaveRefusedException.class, e -> assertThat(e.reason()).isEqualTo(Reason.DRAINING));
 
         gate.letGo(2);
+        time.advance(Duration.ofSeconds(1));
         assertThat(slave.drain(Duration.ofSeconds(30))).isTrue();
         assertThat(get(running.result()).success()).isTrue();
         assertThat(get(waiting.result()).success()).isTrue();
         assertThat(slave.drain(Duration.ZERO)).isTrue();
+    }
+
+    @Test
+    void a_slave_that_drains_goes_on_turning_away_until_no_task_has_come_for_a_moment() throws Exception {
+        SlaveTasks tasks = start(1, 1, 100);
+        get(finished(tasks, task()).result());
+        SlaveServer slave = server.orElseThrow();
+        CompletableFuture<Boolean> drained = CompletableFuture.supplyAsync(() -> {
+            try {
+                return slave.drain(Duration.ofSeconds(30));
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
+        });
+        while (!Objects.requireNonNull(service).health().draining()) {
+            Thread.onSpinWait();
+        }
+        time.advance(Duration.ofMillis(400));
+        assertThatThrownBy(() -> tasks.submit(CALLER, task())).isInstanceOf(SlaveRefusedException.class);
+        time.advance(Duration.ofMillis(400));
+        assertThat(drained).isNotDone();
+        while (!drained.isDone()) {
+            time.advance(Duration.ofMillis(100));
+        }
+        assertThat(get(drained)).isTrue();
     }
 
     @Test

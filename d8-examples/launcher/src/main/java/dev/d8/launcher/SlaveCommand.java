@@ -195,6 +195,8 @@ final class SlaveCommand implements Callable<Integer> {
                     "told to stop: takes no new task, gives the {} that run or wait {} s; a second signal ends them at once",
                     unfinished,
                     patience.toMillis() / 1000.0);
+        }
+        if (!patience.isZero()) { // Also where nothing runs: the next task may be on its way.
             try {
                 if (!slave.drain(patience)) {
                     LOG.info("ends {} tasks and answers them", slave.unfinished());
