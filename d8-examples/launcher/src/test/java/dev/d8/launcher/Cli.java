@@ -78,7 +78,8 @@ final class Cli {
                 .collect(Collectors.joining(File.pathSeparator));
     }
 
-    static Process start(Map<String, String> environment, Path directory, String... args) throws IOException {
+    /** Returns the command that runs a class of this class path in a small JVM. */
+    static List<String> command(String mainClass, List<String> args) {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:+UseSerialGC",
@@ -87,9 +88,14 @@ final class Cli {
                 "--enable-native-access=ALL-UNNAMED", // As the launcher's manifest has it.
                 "-cp",
                 classPath(),
-                "dev.d8.launcher.Main"));
-        command.addAll(List.of(args));
-        ProcessBuilder builder = new ProcessBuilder(command).directory(directory.toFile());
+                mainClass));
+        command.addAll(args);
+        return command;
+    }
+
+    static Process start(Map<String, String> environment, Path directory, String... args) throws IOException {
+        ProcessBuilder builder =
+                new ProcessBuilder(command("dev.d8.launcher.Main", List.of(args))).directory(directory.toFile());
         builder.environment().remove("SLAVE_TOKEN");
         builder.environment().putAll(environment);
         return builder.start();
@@ -115,15 +121,22 @@ final class Cli {
         }
     }
 
-    /** A Python script of this test's resources as a process. */
-    static Process script(String name, Path directory, String... args) throws IOException {
+    /** Returns the command that runs a Python script of this test's resources, once it is in a folder. */
+    static List<String> scriptCommand(String name, Path directory, String... args) throws IOException {
         Path file = directory.resolve(name);
         try (InputStream in = Cli.class.getResourceAsStream(name)) {
             Files.write(file, java.util.Objects.requireNonNull(in, name).readAllBytes());
         }
         List<String> command = new ArrayList<>(List.of(PYTHON, file.toString()));
         command.addAll(List.of(args));
-        return new ProcessBuilder(command).directory(directory.toFile()).start();
+        return command;
+    }
+
+    /** A Python script of this test's resources as a process. */
+    static Process script(String name, Path directory, String... args) throws IOException {
+        return new ProcessBuilder(scriptCommand(name, directory, args))
+                .directory(directory.toFile())
+                .start();
     }
 
     /** Reads a stream to its end on a thread of its own: the common pool may have one only, which a slave would hold. */
