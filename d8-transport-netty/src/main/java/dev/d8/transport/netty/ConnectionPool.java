@@ -52,7 +52,8 @@ final class ConnectionPool {
         if (exchange.future().isDone()) {
             return;
         }
-        if (closed) {
+        // A loop that is about to end has closed its connections already, and would leave a new one open for good.
+        if (closed || loop.isShuttingDown()) {
             exchange.failed(closedClient());
             return;
         }
