@@ -111,7 +111,10 @@ public record PythonInterpreter(Path executable, String version, String fullVers
             builder.environment().putAll(environment);
             builder.redirectError(ProcessBuilder.Redirect.DISCARD);
             Process process = builder.start();
-            CompletableFuture<Process> end = process.onExit().orTimeout(ANSWER_SECONDS, TimeUnit.SECONDS);
+            // Once more: a slave that was stopped for a while finds its own time-out over, and the answer there.
+            CompletableFuture<Process> end = process.onExit()
+                    .orTimeout(ANSWER_SECONDS, TimeUnit.SECONDS)
+                    .exceptionallyCompose(late -> process.onExit().orTimeout(1, TimeUnit.SECONDS));
             var unused = end.whenComplete((ended, late) -> {
                 if (late != null) {
                     process.destroyForcibly(); // Which ends the reading below.
