@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * @param minIsolation the weakest isolation that will do; default {@link Isolation#NONE}
  * @param idempotent whether running it twice does no harm; only such a task is ever sent again after its outcome was lost
  * @param priority among the tasks that wait for a slave the highest goes first, then the eldest; −1000 to 1000, default 0
- * @param deadline how long after it was submitted its result is still of use, above zero: by then it is over, or never starts;
+ * @param deadline how long after it was submitted its result is still of use, above zero, at most 366 days: by then it is over, or never starts;
  *     empty: it waits as long as it takes
  * @param key tasks with the same key prefer the same slave where the {@linkplain dev.d8.master.SlaveSelector#sticky selector}
  *     goes by it
@@ -43,6 +43,8 @@ public record Task(
     /** The task type for Python source that ships with D8. */
     public static final String PYTHON_CODE = "python_code";
 
+    private static final Duration LONGEST_DEADLINE = Duration.ofDays(366);
+
     /** Checks the values and copies the collections. */
     public Task {
         Objects.requireNonNull(id, "id");
@@ -57,8 +59,10 @@ public record Task(
             throw new InvalidTaskException("priority", priority + " (expected: -1000 to 1000)");
         }
         if (deadline.isPresent()
-                && (deadline.get().isNegative() || deadline.get().isZero())) {
-            throw new InvalidTaskException("deadline", deadline.get() + " (expected: above 0)");
+                && (deadline.get().isNegative()
+                        || deadline.get().isZero()
+                        || deadline.get().compareTo(LONGEST_DEADLINE) > 0)) {
+            throw new InvalidTaskException("deadline", deadline.get() + " (expected: above 0, at most 366 days)");
         }
         // Not Map.copyOf: JSON data may hold nulls, and its order is the user's.
         data = Collections.unmodifiableMap(new LinkedHashMap<>(data));
@@ -175,7 +179,7 @@ public record Task(
             return this;
         }
 
-        /** Sets how long after it was submitted its result is still of use, above zero; default: as long as it takes. */
+        /** Sets how long after it was submitted its result is still of use, above zero, at most 366 days; default: as long as it takes. */
         public Builder deadline(Duration value) {
             deadline = Optional.of(value);
             return this;

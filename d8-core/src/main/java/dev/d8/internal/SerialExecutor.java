@@ -34,10 +34,7 @@ public final class SerialExecutor implements Executor {
         try {
             threads.execute(this::drain);
         } catch (RejectedExecutionException e) {
-            synchronized (waiting) {
-                running = false;
-                waiting.clear(); // The owner is closed: nobody listens any more.
-            }
+            drain(); // They are too busy, or closed: what was accepted is done all the same, here.
         }
     }
 
@@ -45,8 +42,8 @@ public final class SerialExecutor implements Executor {
         for (Runnable action = next(); action != null; action = next()) {
             try {
                 action.run();
-            } catch (RuntimeException e) {
-                LOG.warn("a listener failed", e);
+            } catch (RuntimeException | Error e) { // A plugin's, perhaps: the actions behind it are not its fault.
+                LOG.error("an action failed", e);
             }
         }
     }

@@ -12,14 +12,27 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.SerializationFeature;
 
-/** A task as JSON, for a master that keeps it: equal tasks are equal bytes. */
+/** A task as JSON, for a master that keeps it. */
 public final class TaskJson {
 
     private TaskJson() {}
 
+    /** Writes a task so that equal tasks are equal bytes, whatever the order of their data. */
+    public static byte[] canonical(Task task) {
+        return Json.MAPPER
+                .writer()
+                .with(SerializationFeature.ORDER_MAP_ENTRIES_BY_KEYS)
+                .writeValueAsBytes(fields(task));
+    }
+
     /** Writes a task. */
     public static byte[] write(Task task) {
+        return Json.write(fields(task));
+    }
+
+    private static Map<String, @Nullable Object> fields(Task task) {
         Map<String, @Nullable Object> fields = new LinkedHashMap<>();
         fields.put("id", task.id().toString());
         fields.put("type", task.type());
@@ -32,7 +45,7 @@ public final class TaskJson {
         fields.put("priority", task.priority());
         task.deadline().ifPresent(value -> fields.put("deadline", value.toString()));
         task.key().ifPresent(value -> fields.put("key", value));
-        return Json.write(fields);
+        return fields;
     }
 
     /**

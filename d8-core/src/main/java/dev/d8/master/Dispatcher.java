@@ -4,6 +4,7 @@ import dev.d8.D8Exception;
 import dev.d8.DeadlineExceededException;
 import dev.d8.Invocation;
 import dev.d8.NoExecutorException;
+import dev.d8.NoSlaveException;
 import dev.d8.SlaveRefusedException;
 import dev.d8.TaskResult;
 import dev.d8.TaskWithdrawnException;
@@ -47,7 +48,9 @@ final class Dispatcher {
     /** Tasks of an earlier master whose slaves are not registered yet. */
     private final List<Submission> orphans = new ArrayList<>();
 
+    private final long began;
     private boolean sweeping;
+    private boolean stalled;
     private volatile boolean closed;
 
     /**
@@ -72,6 +75,7 @@ final class Dispatcher {
         this.metrics = metrics;
         this.whenPlaceFree = whenPlaceFree;
         this.whenOver = whenOver;
+        began = time.nanoTime();
         actions = new SerialExecutor(threads);
         fleet.listen(this::fleetChanged, member -> actions.execute(() -> fill(member)));
     }
@@ -94,8 +98,18 @@ final class Dispatcher {
      */
     void takeOver(Submission task, @Nullable Duration left, TaskStore.@Nullable Attempt attempt) {
         actions.execute(() -> {
+            task.takenOver = true;
             if (left != null) {
                 expireAfter(task, left);
+            }
+            if (!task.turnedAway.isEmpty()) {
+                time.schedule(
+                        policy.reconcileFor(),
+                        () -> actions.execute(() -> {
+                            if (lanes.remove(task)) {
+                                enqueue(task);
+                            }
+                        }));
             }
             if (attempt != null) {
                 await(task, attempt);
@@ -159,6 +173,13 @@ final class Dispatcher {
         });
     }
 
+    private void giveUp(Submission task) {
+        if (task.attempt != null) {
+            task.givenUp = true;
+            task.attempt.cancel(true);
+        }
+    }
+
     private void lose(Submission task, String why) {
         String slave = String.valueOf(task.slave);
         failed(task, slave, new UnknownOutcomeException(UnknownOutcomeException.Reason.CONNECTION_LOST, why, null));
@@ -174,22 +195,39 @@ final class Dispatcher {
         }
         task.phase = Submission.Phase.QUEUED;
         task.needs = Needs.of(task.task, task.invocation, task.turnedAway.keySet());
-        if (!task.turnedAway.isEmpty() && task.turnedAway.keySet().containsAll(fleet.ids())) {
-            D8Exception why =
-                    task.lost != null ? task.lost : Delivery.nobody(fleet, task.needs, task.task, task.turnedAway);
-            finish(task, new TaskStore.Outcome(null, why));
+        D8Exception over = overdue(task) ? late(task) : turnedAwayByAll(task) ? nobody(task) : null;
+        if (over != null) {
+            // One that may have run never ends as one that has not.
+            finish(task, new TaskStore.Outcome(null, task.lost != null ? task.lost : over));
             return;
         }
         // Where others wait already, no slave has room.
         if (!lanes.add(task)) {
             sendFrom(task.needs);
             if (lanes.first(task.needs) != null && fleet.candidates(task.needs).isEmpty()) {
-                LOG.warn(
-                        "tasks wait for a slave: {}",
-                        Delivery.nobody(fleet, task.needs, task.task, task.turnedAway)
-                                .getMessage());
+                LOG.warn("tasks wait for a slave: {}", nobody(task).getMessage());
             }
         }
+    }
+
+    private boolean overdue(Submission task) {
+        return task.expiry != null && task.expiresAt - time.nanoTime() <= 0;
+    }
+
+    private static DeadlineExceededException late(Submission task) {
+        return new DeadlineExceededException("no slave had room for " + task.task + " within "
+                + task.task.deadline().map(Duration::toMillis).orElse(0L) / 1000.0 + " s");
+    }
+
+    /** A master that has just begun does not know all of its slaves yet. */
+    private boolean turnedAwayByAll(Submission task) {
+        return !task.turnedAway.isEmpty()
+                && task.turnedAway.keySet().containsAll(fleet.ids())
+                && (!task.takenOver || time.since(began).compareTo(policy.reconcileFor()) >= 0);
+    }
+
+    private NoSlaveException nobody(Submission task) {
+        return Delivery.nobody(fleet, task.needs, task.task, task.turnedAway);
     }
 
     /** Other slaves than before can take tasks. */
@@ -210,7 +248,7 @@ final class Dispatcher {
 
     /** Sends what waits with these needs, as long as a slave has room. */
     private void sendFrom(Needs needs) {
-        while (!closed) {
+        while (!closed && !stalled) {
             Submission first = lanes.first(needs);
             if (first == null) {
                 return;
@@ -233,7 +271,7 @@ final class Dispatcher {
 
     /** Gives a slave that has room what waits for one like it. */
     private void fill(Member member) {
-        while (lanes.size() > 0 && !closed) {
+        while (lanes.size() > 0 && !closed && !stalled) {
             Submission next = lanes.first(needs -> fleet.suits(member, needs));
             if (next == null || !member.tryEnter()) {
                 return;
@@ -261,12 +299,16 @@ final class Dispatcher {
 
     private void sent(Submission task, Member member, CompletableFuture<Void> kept) {
         if (closed || task.cancelled || kept.isCompletedExceptionally()) {
-            member.leave();
-            if (task.cancelled) {
-                enqueue(task);
-            } else if (!closed) { // Nothing leaves that is not written down; perhaps it can be in a moment.
-                time.schedule(Duration.ofSeconds(1), () -> actions.execute(() -> enqueue(task)));
+            if (kept.isCompletedExceptionally()) {
+                stall(); // Nothing leaves that is not written down.
             }
+            enqueue(task);
+            member.leave();
+            return;
+        }
+        if (overdue(task)) {
+            enqueue(task);
+            member.leave();
             return;
         }
         Invocation invocation = task.invocation;
@@ -283,6 +325,19 @@ final class Dispatcher {
                 member.execute(invocation, task.listener, alone ? policy.tries() : 1, task.task.idempotent()));
     }
 
+    /** Nothing can be written down: it is tried again in a moment. */
+    private void stall() {
+        if (!stalled) {
+            stalled = true;
+            time.schedule(
+                    Duration.ofSeconds(1),
+                    () -> actions.execute(() -> {
+                        stalled = false;
+                        lanes.needs().forEach(this::sendFrom);
+                    }));
+        }
+    }
+
     private void attempt(Submission task, Member member, CompletableFuture<TaskResult> attempt) {
         task.attempt = attempt;
         attempt.whenComplete((result, error) -> actions.execute(() -> {
@@ -294,6 +349,11 @@ final class Dispatcher {
                 finish(task, new TaskStore.Outcome(result, null));
             } else if (task.cancelled) {
                 finish(task, new TaskStore.Outcome(null, new CancellationException("cancelled")));
+            } else if (task.givenUp) {
+                lose(
+                        task,
+                        "slave " + member.id + " had task " + task.id()
+                                + " and did not say what became of it by the task's deadline; it was told to end it");
             } else {
                 if (error instanceof SlaveRefusedException refusal) {
                     member.pause(refusal.retryAfter().isZero() ? Duration.ofSeconds(1) : refusal.retryAfter());
@@ -339,17 +399,12 @@ final class Dispatcher {
         task.expiry = time.schedule(
                 left,
                 () -> actions.execute(() -> {
-                    if (lanes.remove(task)) {
-                        finish(
-                                task,
-                                new TaskStore.Outcome(
-                                        null,
-                                        new DeadlineExceededException("no slave had room for " + task.task + " within "
-                                                + task.task
-                                                                .deadline()
-                                                                .orElse(left)
-                                                                .toMillis()
-                                                        / 1000.0 + " s")));
+                    if (task.phase == Submission.Phase.RUNNING) {
+                        // It has the deadline for its time-out; who does not answer by then, with a margin, is not
+                        // waited for.
+                        time.schedule(policy.executeMargin(), () -> actions.execute(() -> giveUp(task)));
+                    } else if (lanes.remove(task)) {
+                        enqueue(task);
                     }
                 }));
     }

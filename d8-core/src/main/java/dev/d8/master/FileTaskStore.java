@@ -7,9 +7,12 @@ import dev.d8.TaskId;
 import dev.d8.internal.TaskJson;
 import dev.d8.spi.TimeSource;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
@@ -22,9 +25,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.function.Consumer;
-import org.h2.mvstore.DataUtils;
 import org.h2.mvstore.MVMap;
 import org.h2.mvstore.MVStore;
 import org.h2.mvstore.MVStoreException;
@@ -64,12 +68,27 @@ final class FileTaskStore implements TaskStore {
     private final List<Kept> unfinished = new ArrayList<>();
     private final long firstNumber;
 
+    private final ExecutorService told = Executors.newCachedThreadPool(task -> {
+        Thread thread = new Thread(task, "d8-state-told");
+        thread.setDaemon(true);
+        return thread;
+    });
+
+    /** Held as long as this is open. The store's own lock is let go where a write fails. */
+    private final FileChannel lock;
+
     private Maps maps;
+    private boolean closed;
     private boolean troubled;
     private int commits;
 
-    /** What one call wants written, and who waits for it; no change: the end. */
-    private record Write(@Nullable Consumer<Maps> change, boolean owed, CompletableFuture<Void> done) {}
+    /**
+     * What one call wants written, and who waits for it; no change: the end.
+     *
+     * @param instead what has to be written sooner or later if that fails; null: nothing
+     */
+    private record Write(
+            @Nullable Consumer<Maps> change, @Nullable Consumer<Maps> instead, CompletableFuture<Void> done) {}
 
     /** The open file. */
     private static final class Maps {
@@ -110,10 +129,14 @@ final class FileTaskStore implements TaskStore {
             if (!Files.exists(file)) {
                 Files.createFile(file, only("rw-------"));
             }
+            lock = FileChannel.open(
+                    directory.resolve("lock"),
+                    Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE),
+                    only("rw-------"));
         } catch (IOException e) {
             throw new ConfigurationException("state directory " + directory + ": cannot be used: " + e, e);
         }
-        maps = open(directory);
+        maps = locked(lock) ? open(directory) : refuse(directory);
         firstNumber = maps.tasks.isEmpty() ? 0 : maps.tasks.lastKey() + 1;
         load();
         writer.setDaemon(true);
@@ -128,21 +151,51 @@ final class FileTaskStore implements TaskStore {
                 : new FileAttribute<?>[0];
     }
 
+    private static boolean locked(FileChannel lock) {
+        try {
+            return lock.tryLock() != null;
+        } catch (OverlappingFileLockException e) {
+            return false; // This very process has it.
+        } catch (IOException e) {
+            throw new ConfigurationException("the state directory's lock cannot be had: " + e, e);
+        }
+    }
+
+    private Maps refuse(Path directory) {
+        closeLock();
+        throw new ConfigurationException("state directory " + directory
+                + ": another master uses it; stop that one, or choose another directory");
+    }
+
     private Maps open(Path directory) {
         try {
             return new Maps(file);
         } catch (MVStoreException e) {
-            String what = e.getErrorCode() == DataUtils.ERROR_FILE_LOCKED
-                    ? "another master uses it; stop that one, or choose another directory"
-                    : "its file tasks.mv cannot be read (" + e.getMessage()
-                            + "); move it away to begin anew without what it holds";
-            throw new ConfigurationException("state directory " + directory + ": " + what, e);
+            closeLock();
+            throw new ConfigurationException(
+                    "state directory " + directory + ": its file tasks.mv cannot be read (" + e.getMessage()
+                            + "); move it away to begin anew without what it holds",
+                    e);
+        }
+    }
+
+    private void closeLock() {
+        try {
+            lock.close();
+        } catch (IOException e) {
+            LOG.debug("the lock of {} was not closed", file.getParent(), e);
         }
     }
 
     private void load() {
         for (Map.Entry<Long, byte[]> entry : maps.tasks.entrySet()) {
-            Kept kept = kept(maps, entry.getKey(), entry.getValue());
+            Kept kept;
+            try {
+                kept = kept(maps, entry.getKey(), entry.getValue());
+            } catch (RuntimeException e) {
+                LOG.error("an entry of {} cannot be read and is left alone: {}", file, String.valueOf(e.getMessage()));
+                continue;
+            }
             if (kept.end().isEmpty()) {
                 unfinished.add(kept);
             } else {
@@ -169,7 +222,9 @@ final class FileTaskStore implements TaskStore {
 
     @Override
     public List<Kept> unfinished() {
-        return List.copyOf(unfinished);
+        List<Kept> left = List.copyOf(unfinished);
+        unfinished.clear(); // Asked for once.
+        return left;
     }
 
     @Override
@@ -191,30 +246,43 @@ final class FileTaskStore implements TaskStore {
     public CompletableFuture<Void> accepted(List<Submission> tasks) {
         Instant now = clock.instant();
         Map<Long, byte[]> bytes = new HashMap<>();
-        tasks.forEach(task -> bytes.put(task.number, StoredJson.write(now, TaskJson.write(task.task))));
-        return put(false, to -> to.tasks.putAll(bytes));
+        for (Submission task : tasks) {
+            byte[] json = TaskJson.write(task.task);
+            Task again = TaskJson.read(json); // What cannot be read again must not be promised.
+            bytes.put(task.number, StoredJson.write(now, TaskJson.write(again)));
+        }
+        // A write that fails may be there all the same: what was refused must not run under the next master.
+        return put(to -> to.tasks.putAll(bytes), to -> bytes.keySet().forEach(to.tasks::remove));
     }
 
     @Override
     public CompletableFuture<Void> sent(Submission task, @Nullable Attempt attempt) {
         byte[] bytes = StoredJson.write(attempt, Set.copyOf(task.turnedAway.keySet()), task.losses);
-        return put(false, to -> to.attempts.put(task.number, bytes));
+        return put(to -> to.attempts.put(task.number, bytes), null);
     }
 
     @Override
     public CompletableFuture<Void> ended(Submission task, Outcome outcome) {
         byte[] bytes = StoredJson.write(outcome, clock.instant());
         // What has happened is written down sooner or later, however full the disk is now.
-        return put(true, to -> {
+        Consumer<Maps> end = to -> {
             to.ends.put(task.number, bytes);
             to.order.put(to.order.isEmpty() ? 0 : to.order.lastKey() + 1, task.number);
             finished.put(task.id(), task.number);
-        });
+        };
+        return put(end, end);
     }
 
-    private CompletableFuture<Void> put(boolean owed, Consumer<Maps> change) {
+    private CompletableFuture<Void> put(Consumer<Maps> change, @Nullable Consumer<Maps> instead) {
         CompletableFuture<Void> done = new CompletableFuture<>();
-        writes.add(new Write(change, owed, done));
+        synchronized (writes) {
+            if (closed) {
+                done.completeExceptionally(
+                        new NotRecordedException("the state directory " + file.getParent() + " is closed", null));
+            } else {
+                writes.add(new Write(change, instead, done));
+            }
+        }
         return done;
     }
 
@@ -250,9 +318,6 @@ final class FileTaskStore implements TaskStore {
                 purge();
                 maps.store.commit();
                 maps.store.sync();
-                if (++commits % COMMITS_BETWEEN_COMPACTIONS == 0) {
-                    maps.store.compact(FILL_RATE, COMPACTED_AT_ONCE);
-                }
             }
         } catch (RuntimeException e) {
             failed(batch, e);
@@ -262,7 +327,23 @@ final class FileTaskStore implements TaskStore {
             troubled = false;
             LOG.info("the state directory {} can be written again", file.getParent());
         }
-        batch.forEach(write -> write.done().complete(null));
+        tell(() -> batch.forEach(write -> write.done().complete(null)));
+        compact();
+    }
+
+    /** Never on the thread that writes: who hears of one write may wait for the next. */
+    private void tell(Runnable news) {
+        told.execute(news);
+    }
+
+    private synchronized void compact() {
+        if (++commits % COMMITS_BETWEEN_COMPACTIONS == 0) {
+            try {
+                maps.store.compact(FILL_RATE, COMPACTED_AT_ONCE);
+            } catch (RuntimeException e) { // All is written; a full disk, say, has no room to tidy up.
+                LOG.debug("the state directory {} was not compacted", file.getParent(), e);
+            }
+        }
     }
 
     private void failed(List<Write> batch, RuntimeException error) {
@@ -274,15 +355,25 @@ final class FileTaskStore implements TaskStore {
                     file.getParent(),
                     String.valueOf(error.getMessage()));
         }
-        List<Write> owed = batch.stream().filter(Write::owed).toList();
+        // An end is told once it is written; a refusal at once, and what may be left of it is taken back.
+        List<Write> owed = new ArrayList<>();
+        List<Write> refused = new ArrayList<>();
+        for (Write write : batch) {
+            Consumer<Maps> instead = write.instead();
+            boolean later = instead != null && instead.equals(write.change());
+            if (instead != null) {
+                owed.add(later ? write : new Write(instead, instead, new CompletableFuture<>()));
+            }
+            if (!later) {
+                refused.add(write);
+            }
+        }
         if (!owed.isEmpty()) {
             time.schedule(Duration.ofSeconds(1), () -> writes.addAll(owed));
         }
         NotRecordedException why = new NotRecordedException(
                 "the state directory " + file.getParent() + " cannot be written: " + error.getMessage(), error);
-        batch.stream()
-                .filter(write -> !write.owed())
-                .forEach(write -> write.done().completeExceptionally(why));
+        tell(() -> refused.forEach(write -> write.done().completeExceptionally(why)));
     }
 
     /** Forgets the ends that are too many or too old. */
@@ -293,13 +384,12 @@ final class FileTaskStore implements TaskStore {
             Long number = maps.order.get(first);
             byte[] end = maps.ends.get(number);
             if (maps.order.sizeAsLong() <= MOST_ENDS
-                    && (end == null || !StoredJson.endedAt(end).isBefore(oldest))) {
+                    && end != null
+                    && !StoredJson.endedAt(end).isBefore(oldest)) {
                 return;
             }
-            byte[] task = maps.tasks.remove(number);
-            if (task != null) {
-                finished.remove(StoredJson.accepted(task).task().id());
-            }
+            maps.tasks.remove(number);
+            finished.values().remove(number);
             maps.attempts.remove(number);
             maps.ends.remove(number);
             maps.order.remove(first);
@@ -308,17 +398,28 @@ final class FileTaskStore implements TaskStore {
 
     @Override
     public void close() {
-        if (!writer.isAlive()) {
-            return;
+        synchronized (writes) {
+            if (closed) {
+                return;
+            }
+            closed = true;
+            writes.add(new Write(null, null, new CompletableFuture<>()));
         }
-        writes.add(new Write(null, false, new CompletableFuture<>()));
-        try {
-            writer.join(Duration.ofSeconds(10).toMillis());
-        } catch (InterruptedException e) {
+        boolean interrupted = false;
+        while (writer.isAlive()) {
+            try {
+                writer.join();
+            } catch (InterruptedException e) {
+                interrupted = true; // What is accepted is written first: it takes a moment, not more.
+            }
+        }
+        if (interrupted) {
             Thread.currentThread().interrupt();
         }
+        told.shutdown();
         synchronized (this) {
             maps.store.closeImmediately(); // All is committed; more would only take time.
         }
+        closeLock();
     }
 }

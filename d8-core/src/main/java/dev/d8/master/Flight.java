@@ -178,7 +178,7 @@ final class Flight {
             if (error == null && state.result().isPresent()) {
                 ended(state.result().get());
             } else {
-                look();
+                lookAfter(PAUSE);
             }
         });
     }
@@ -375,6 +375,9 @@ final class Flight {
         }
         if (waits != null) {
             waits.cancel();
+        }
+        if (connection.closed()) {
+            return; // The slave was let go, not the task: nobody tells it to end that.
         }
         left.forEach(call -> call.cancel(true));
         if (tell) {

@@ -53,6 +53,7 @@ final class Member {
     private @Nullable Health health;
     private volatile int slots;
     private volatile boolean paused;
+    private int pauses;
     private boolean cutOff;
     private boolean removed;
     private final Deque<Long> deaths = new ArrayDeque<>(1);
@@ -180,23 +181,27 @@ final class Member {
         return "commit " + version.shortCommit() + (version.dirty() ? " (with uncommitted changes)" : "");
     }
 
-    private synchronized SlaveStatus failed(D8Exception error, boolean masterCutOff) {
+    private SlaveStatus failed(D8Exception error, boolean masterCutOff) {
         if (error instanceof SlaveRefusedException) {
-            return status; // It answers, if only to say that it is busy: no news of its health.
+            return status(); // It answers, if only to say that it is busy: no news of its health.
         }
-        proofs = 0;
-        if (masterCutOff) {
-            SlaveStatus now = become(
-                    SlaveStatus.UNKNOWN,
-                    "it does not answer, nor do most of the others: the master itself may be cut off",
-                    null);
+        synchronized (this) {
+            proofs = 0;
+            if (!masterCutOff && status != SlaveStatus.DEAD && health != null) {
+                deaths.add(rules.time().nanoTime());
+            }
+        }
+        if (!masterCutOff) {
+            return become(SlaveStatus.DEAD, String.valueOf(error.getMessage()), null);
+        }
+        SlaveStatus now = become(
+                SlaveStatus.UNKNOWN,
+                "it does not answer, nor do most of the others: the master itself may be cut off",
+                null);
+        synchronized (this) {
             cutOff = true;
-            return now;
         }
-        if (status != SlaveStatus.DEAD && health != null) {
-            deaths.add(rules.time().nanoTime());
-        }
-        return become(SlaveStatus.DEAD, error.getMessage() + rules.updates().lost(this), null);
+        return now;
     }
 
     /** Whether it was alive when it, or the master, was last heard of. */
@@ -211,6 +216,7 @@ final class Member {
 
     private SlaveStatus become(SlaveStatus next, String why, @Nullable Health answer) {
         Slave before;
+        Slave after = null;
         boolean otherUse;
         synchronized (this) {
             if (removed) {
@@ -228,8 +234,11 @@ final class Member {
             // A dead slave's last words may vary; that it is dead is said once.
             boolean otherReason = next != SlaveStatus.DEAD && !before.reason().equals(why);
             if (before.status() != next || otherReason) {
-                rules.onChange().accept(before, snapshot());
+                after = snapshot();
             }
+        }
+        if (after != null) { // Outside the lock: a listener may ask anything.
+            rules.onChange().accept(before, after);
         }
         if (otherUse) {
             rules.fleet().changed();
@@ -295,9 +304,18 @@ final class Member {
 
     /** Takes no task that can wait for so long: it has said itself that it cannot. */
     void pause(Duration howLong) {
-        paused = true;
+        int mine;
+        synchronized (this) {
+            paused = true;
+            mine = ++pauses;
+        }
         rules.time().schedule(howLong, () -> {
-            paused = false;
+            synchronized (this) {
+                if (mine != pauses) {
+                    return; // It has said so again meanwhile.
+                }
+                paused = false;
+            }
             rules.fleet().room(this);
         });
     }

@@ -49,7 +49,7 @@ public final class RobustConnection implements SlaveClient {
     private final TimeSource time;
     private final RandomGenerator random;
     private final CircuitBreaker breaker;
-    private final Set<CompletableFuture<?>> unanswered = ConcurrentHashMap.newKeySet();
+    private final Set<Attempts<?>> unanswered = ConcurrentHashMap.newKeySet();
     private volatile Runnable whenTrustChanged = () -> {};
     private volatile boolean suspected;
     private volatile long latencyNanos;
@@ -269,15 +269,19 @@ public final class RobustConnection implements SlaveClient {
     }
 
     private void settle(long pass, @Nullable Throwable error) {
-        boolean wasSuspected = suspected;
-        CircuitState before = breaker.state();
-        suspected = error != null && gotNoAnswer(error);
-        if (suspected) {
-            breaker.failed(pass);
-        } else {
-            breaker.succeeded(pass);
+        boolean changed;
+        synchronized (breaker) {
+            boolean wasSuspected = suspected;
+            CircuitState before = breaker.state();
+            suspected = error != null && gotNoAnswer(error);
+            if (suspected) {
+                breaker.failed(pass);
+            } else {
+                breaker.succeeded(pass);
+            }
+            changed = wasSuspected != suspected || before != breaker.state();
         }
-        if (wasSuspected != suspected || before != breaker.state()) {
+        if (changed) {
             whenTrustChanged.run();
         }
     }
@@ -310,8 +314,9 @@ public final class RobustConnection implements SlaveClient {
     public void close() {
         closed = true;
         client.close();
-        // What waits for its next try has nothing under way that the client could fail.
-        unanswered.forEach(call -> call.completeExceptionally(closedError()));
+        // What waits for its next try has nothing under way. What is under way is the client's to fail: only it knows
+        // what has left.
+        unanswered.forEach(Attempts::closeBetweenTries);
     }
 
     private SlaveUnreachableException closedError() {
@@ -335,9 +340,9 @@ public final class RobustConnection implements SlaveClient {
         }
 
         CompletableFuture<T> start() {
-            unanswered.add(result);
+            unanswered.add(this);
             result.whenComplete((value, error) -> {
-                unanswered.remove(result);
+                unanswered.remove(this);
                 CompletableFuture<T> under = current;
                 TimeSource.Scheduled waiting = pause;
                 if (under != null && !under.isDone()) {
@@ -373,6 +378,13 @@ public final class RobustConnection implements SlaveClient {
                     result.completeExceptionally(unwrap(error));
                 }
             });
+        }
+
+        void closeBetweenTries() {
+            CompletableFuture<T> under = current;
+            if (under == null || under.isDone()) {
+                result.completeExceptionally(closedError());
+            }
         }
 
         private Duration backoff() {

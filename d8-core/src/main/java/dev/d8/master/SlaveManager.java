@@ -315,12 +315,29 @@ public final class SlaveManager implements AutoCloseable {
      * Accepts a task of a type whose output is a value, as {@link #submit(Task)}.
      *
      * @param type one that was found or given to the builder
-     * @return the value; fails with {@link IllegalStateException} if the task failed, with its error, and with {@link
+     * @return the value; cancelling it cancels the task. Fails with {@link IllegalStateException} if the task failed, with its error, and with {@link
      *     dev.d8.InvalidTaskException} if its output is no such value
      */
     public <D extends Record, R> CompletableFuture<R> submit(TypedTaskType<D, R> type, D data) {
-        return deliver(
-                submit(Task.builder(type.id()).data(data).build()).result().thenApply(type::result));
+        Submission task = submit(Task.builder(type.id()).data(data).build());
+        CompletableFuture<R> value = new CompletableFuture<>();
+        task.result().whenComplete((result, error) -> {
+            if (error != null) {
+                value.completeExceptionally(RobustConnection.unwrap(error));
+                return;
+            }
+            try {
+                value.complete(type.result(result));
+            } catch (RuntimeException e) {
+                value.completeExceptionally(e);
+            }
+        });
+        value.whenComplete((any, error) -> {
+            if (value.isCancelled()) {
+                task.cancel();
+            }
+        });
+        return value;
     }
 
     /** Returns the queue of the tasks that were accepted: with back-pressure to choose, in batches, to be found by their ids. */

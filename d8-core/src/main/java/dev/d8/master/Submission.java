@@ -43,6 +43,8 @@ public final class Submission {
     int losses;
     boolean holdsPlace;
     boolean cancelled;
+    boolean givenUp;
+    boolean takenOver;
 
     @Nullable
     UnknownOutcomeException lost;

@@ -8,6 +8,7 @@ import dev.d8.QueueFullException;
 import dev.d8.Task;
 import dev.d8.TaskId;
 import dev.d8.TaskIdTakenException;
+import dev.d8.UnknownOutcomeException;
 import dev.d8.internal.TaskJson;
 import dev.d8.spi.ExecutionListener;
 import dev.d8.spi.TimeSource;
@@ -129,9 +130,12 @@ public final class TaskQueue {
                     fresh.add(mine);
                 }
             }
-        } catch (D8Exception e) {
-            fresh.forEach(one -> known.remove(one.id(), one));
+        } catch (RuntimeException e) {
+            fresh.forEach(one -> withdraw(one, e));
             throw e;
+        }
+        if (fresh.isEmpty()) {
+            return all;
         }
         if (!gate.tryEnter(fresh.size())) {
             throw refused(fresh);
@@ -141,7 +145,8 @@ public final class TaskQueue {
     }
 
     /**
-     * Accepts a task, and waits for a place if there is none.
+     * Accepts a task, and waits for a place if there is none. Not for callbacks: on the thread that is to give it a place it would
+     * wait for ever.
      *
      * @throws InterruptedException if the thread was interrupted while it waited; the task is not accepted then
      */
@@ -156,12 +161,14 @@ public final class TaskQueue {
             place.get();
         } catch (InterruptedException e) {
             if (place.cancel(true)) {
-                known.remove(mine.id(), mine);
+                withdraw(mine, new CancellationException("its caller no longer waits for a place"));
                 throw e;
             }
             Thread.currentThread().interrupt(); // There was a place after all.
         } catch (ExecutionException e) {
-            throw new IllegalStateException("a place does not fail", e);
+            D8Exception why = RobustConnection.infrastructure(e.getCause() == null ? e : e.getCause());
+            withdraw(mine, why);
+            throw why;
         }
         return now(accept(List.of(mine))).get(0);
     }
@@ -188,12 +195,13 @@ public final class TaskQueue {
         CompletableFuture<Submission> accepted = new CompletableFuture<>();
         accepted.whenComplete((value, error) -> {
             if (accepted.isCancelled() && place.cancel(true)) {
-                known.remove(mine.id(), mine);
+                withdraw(mine, new CancellationException("its caller no longer waits for a place"));
             }
         });
         place.thenCompose(entered -> accept(List.of(mine)))
                 .whenComplete((all, error) -> tell(() -> {
                     if (error != null) {
+                        withdraw(mine, RobustConnection.unwrap(error));
                         accepted.completeExceptionally(RobustConnection.unwrap(error));
                     } else if (!accepted.complete(mine)) {
                         mine.cancel();
@@ -236,16 +244,30 @@ public final class TaskQueue {
     private Submission claim(Submission mine) {
         Submission first = known.putIfAbsent(mine.id(), mine);
         if (first == null) {
-            first = store.finished(mine.id()).map(this::finished).orElse(null);
+            try {
+                first = store.finished(mine.id()).map(this::finished).orElse(null);
+            } catch (RuntimeException e) {
+                withdraw(mine, e);
+                throw e;
+            }
             if (first == null) {
                 return mine;
             }
+            Submission over = first;
+            over.end.whenComplete((result, error) -> RobustConnection.complete(mine.end, result, error));
             known.remove(mine.id(), mine);
         }
-        if (!Arrays.equals(TaskJson.write(first.task), TaskJson.write(mine.task))) {
+        if (!Arrays.equals(TaskJson.canonical(first.task), TaskJson.canonical(mine.task))) {
             throw new TaskIdTakenException(mine.id());
         }
         return first;
+    }
+
+    /** It is not accepted after all; whoever submitted the same task meanwhile hears why. */
+    private void withdraw(Submission mine, Throwable why) {
+        known.remove(mine.id(), mine);
+        mine.phase = Submission.Phase.DONE;
+        mine.end.completeExceptionally(why);
     }
 
     private Submission finished(TaskStore.Kept kept) {
@@ -258,23 +280,33 @@ public final class TaskQueue {
     }
 
     private QueueFullException refused(List<Submission> tasks) {
-        tasks.forEach(one -> known.remove(one.id(), one));
         metrics.queueFull();
-        return new QueueFullException("the queue is full: " + capacity + " tasks wait for a slave"
+        QueueFullException full = new QueueFullException("the queue is full: " + capacity + " tasks wait for a slave"
                 + (tasks.size() > 1 ? ", and these are " + tasks.size() + " more" : "")
                 + "; wait for results, or use submitBlocking or submitAsync");
+        tasks.forEach(one -> withdraw(one, full));
+        return full;
     }
 
     private CompletableFuture<List<Submission>> accept(List<Submission> tasks) {
-        return store.accepted(tasks).handle((kept, error) -> {
+        CompletableFuture<Void> written;
+        try {
+            written = store.accepted(tasks);
+        } catch (RuntimeException e) { // It could not be read again.
+            written = CompletableFuture.failedFuture(e);
+        }
+        return written.handle((kept, error) -> {
             if (error != null) {
                 tasks.forEach(one -> {
-                    known.remove(one.id(), one);
+                    withdraw(one, RobustConnection.unwrap(error));
                     gate.leave();
                 });
                 throw new CompletionException(RobustConnection.unwrap(error));
             }
             dispatcher.add(tasks);
+            if (closed) {
+                abandon();
+            }
             return tasks;
         });
     }
@@ -298,6 +330,13 @@ public final class TaskQueue {
             }
             Submission task =
                     new Submission(kept.number(), kept.task(), invocation, ExecutionListener.NONE, dispatcher::cancel);
+            if (kept.losses() > 0) {
+                task.lost = new UnknownOutcomeException(
+                        UnknownOutcomeException.Reason.CONNECTION_LOST,
+                        "a slave was lost under task " + task.id() + " before the master was restarted: "
+                                + kept.without(),
+                        null);
+            }
             kept.without().forEach(slave -> task.turnedAway.put(slave, "it turned the task away before"));
             task.losses = kept.losses();
             known.put(task.id(), task);
@@ -340,6 +379,7 @@ public final class TaskQueue {
     void close() {
         closed = true;
         dispatcher.close();
+        gate.close(new MasterClosedException(true, "the slave manager is closed"));
     }
 
     /** Tells who waits for a task that the master is gone. The slaves have been let go. */
@@ -349,7 +389,7 @@ public final class TaskQueue {
         for (Submission task : unfinished()) {
             boolean waits = task.phase == Submission.Phase.QUEUED;
             task.end.completeExceptionally(new MasterClosedException(
-                    waits && !kept,
+                    waits && !kept && task.losses == 0,
                     "the master was closed before " + task.task + " was over"
                             + (kept ? "; the next one on its state directory goes on with it" : "")));
         }

@@ -48,7 +48,7 @@ interface TaskStore extends AutoCloseable {
      */
     record Outcome(@Nullable TaskResult result, @Nullable Throwable error) {}
 
-    /** Returns what an earlier master left: first what is not over, in the order in which it was accepted. */
+    /** Returns what an earlier master left and is not over, in the order in which it was accepted. Asked once. */
     List<Kept> unfinished();
 
     /** Returns a task that is over. */

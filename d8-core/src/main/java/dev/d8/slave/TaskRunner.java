@@ -32,9 +32,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -66,11 +64,10 @@ final class TaskRunner {
     private final String commit;
     private final Duration maxTimeout;
     private final long maxOutputBytes;
-    private final ThreadPoolExecutor pool;
+    private final Workers workers;
     private final ExecutorService listenerThreads;
     private final FairQueue<Caller, Run> queue = new FairQueue<>();
     private final Set<Run> runs = ConcurrentHashMap.newKeySet();
-    private final Runnable runNext = this::runNext;
 
     /** How many tasks may run and wait, and do. Not the pool's to count: a thread that is done with one is not free at once. */
     private final int capacity;
@@ -100,15 +97,8 @@ final class TaskRunner {
         this.maxOutputBytes = maxOutputBytes;
         this.capacity = maxConcurrent + queueCapacity;
         this.lastArrival = time.nanoTime() - CALM.toNanos();
-        AtomicInteger number = new AtomicInteger();
-        pool = new ThreadPoolExecutor(
-                maxConcurrent, maxConcurrent, 60, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), task -> {
-                    Thread thread = new Thread(task, "d8-task-" + number.incrementAndGet());
-                    thread.setDaemon(true);
-                    return thread;
-                });
-        pool.allowCoreThreadTimeOut(true);
-        metrics.watch(pool::getActiveCount, queue::size);
+        workers = new Workers(maxConcurrent, queue::poll, () -> queue.size() > 0);
+        metrics.watch(workers::busy, queue::size);
         listenerThreads = Executors.newCachedThreadPool(task -> {
             Thread thread = new Thread(task, "d8-listener");
             thread.setDaemon(true);
@@ -156,17 +146,10 @@ final class TaskRunner {
         }
         try {
             queue.add(run.caller, run);
-            pool.execute(runNext);
+            workers.wake();
         } catch (RejectedExecutionException e) {
             queue.remove(run.caller, run);
             run.result.completeExceptionally(draining());
-        }
-    }
-
-    private void runNext() {
-        Run next = queue.poll();
-        if (next != null) { // Else one has been cancelled meanwhile.
-            next.run();
         }
     }
 
@@ -229,7 +212,7 @@ final class TaskRunner {
 
     /** Returns how many tasks can run at one time, and how many more could start now. */
     Slots slots() {
-        int total = pool.getMaximumPoolSize();
+        int total = workers.most();
         return new Slots(total, Math.max(0, total - runs.size()));
     }
 
@@ -310,12 +293,12 @@ final class TaskRunner {
     /** Takes nothing new, ends what runs and answers it as cancelled. Blocks until all of it has ended. */
     void close() {
         draining = true;
-        pool.shutdown();
+        workers.stop();
         // Who waits first: else one would start in the place of one that was ended.
         runs.stream().filter(Run::waiting).forEach(Run::stop);
         runs.forEach(Run::stop);
         try {
-            if (!pool.awaitTermination(CANCEL_TIME.toMillis(), TimeUnit.MILLISECONDS)) {
+            if (!workers.awaitEnd(CANCEL_TIME)) {
                 LOG.warn("{} tasks do not end; leaving them behind", runs.size());
             }
         } catch (InterruptedException e) {
@@ -331,7 +314,7 @@ final class TaskRunner {
     }
 
     /** One task, from its arrival to its end. */
-    final class Run {
+    final class Run implements Runnable {
         final CompletableFuture<TaskResult> result = new CompletableFuture<>();
         private final Caller caller;
         private final Invocation invocation;
@@ -353,9 +336,7 @@ final class TaskRunner {
             synchronized (lock) {
                 if (state == State.QUEUED) {
                     state = State.OVER;
-                    if (queue.remove(caller, this)) {
-                        pool.getQueue().poll(); // One call of runNext less; they are all the same.
-                    }
+                    queue.remove(caller, this);
                 } else if (thread != null) {
                     thread.interrupt();
                 }
@@ -394,7 +375,9 @@ final class TaskRunner {
             }
         }
 
-        private void run() {
+        /** Runs it, unless it is over already. */
+        @Override
+        public void run() {
             synchronized (lock) {
                 if (state == State.OVER) {
                     return;
