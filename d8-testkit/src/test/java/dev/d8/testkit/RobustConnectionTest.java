@@ -57,6 +57,20 @@ class RobustConnectionTest {
     }
 
     @Test
+    void closing_ends_what_waits_for_its_next_try_and_says_nothing_about_what_is_under_way() {
+        slave.next(unreachable());
+        CompletableFuture<TaskResult> waiting = connection.execute(PRINT, ExecutionListener.NONE);
+        CompletableFuture<TaskResult> under = slave.nextHangs();
+        CompletableFuture<TaskResult> sent = connection.execute(PRINT, ExecutionListener.NONE);
+        connection.close();
+        assertFailure(waiting, SlaveUnreachableException.class);
+        assertThat(sent).isNotDone();
+        assertThat(under).as("the task is not ended").isNotDone();
+        under.completeExceptionally(new UnknownOutcomeException(Reason.CONNECTION_LOST, "closed", null));
+        assertFailure(sent, UnknownOutcomeException.class);
+    }
+
+    @Test
     void the_pauses_double_with_some_jitter() {
         slave.next(unreachable(), unreachable(), result());
         connection.execute(PRINT, ExecutionListener.NONE);

@@ -6,7 +6,9 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.d8.ConfigurationException;
 import dev.d8.DeadlineExceededException;
+import dev.d8.InvalidTaskException;
 import dev.d8.MasterClosedException;
+import dev.d8.NoExecutorException;
 import dev.d8.NotRecordedException;
 import dev.d8.Task;
 import dev.d8.TaskId;
@@ -286,6 +288,64 @@ class StateDirectoryTest {
         time.advance(Duration.ofMillis(1));
         assertThatThrownBy(() -> result(third.queue().find(task.id()).orElseThrow()))
                 .hasCauseInstanceOf(DeadlineExceededException.class);
+    }
+
+    @Test
+    void what_one_slave_turned_away_waits_for_others_under_the_next_master() {
+        network.serve(
+                new RecordingSlaveService()
+                        .healthy(RecordingSlaveService.health("c"))
+                        .answering(call -> CompletableFuture.failedFuture(new NoExecutorException("not here"))),
+                URI.create("memory://picky:1"),
+                new ServerSecurity(Token.DEVELOPMENT));
+        SlaveManager first = master();
+        first.register("gone", URI.create("memory://gone:1"));
+        register(first, "picky");
+        Submission task = first.submit(task("a"));
+        await(task, Phase.QUEUED);
+        first.close();
+
+        SlaveManager next = master();
+        Submission taken = next.queue().find(task.id()).orElseThrow();
+        time.advance(Duration.ofMinutes(1));
+        assertThat(taken.phase()).isEqualTo(Phase.QUEUED);
+        serve("pi");
+        register(next, "pi");
+        assertThat(result(taken).output()).isEqualTo("a");
+    }
+
+    @Test
+    void the_same_data_in_another_order_is_the_same_task() {
+        SlaveManager first = master();
+        Map<String, Object> data = new java.util.LinkedHashMap<>();
+        data.put("command", "x");
+        data.put("env", new java.util.LinkedHashMap<>(Map.of("A", "1")));
+        Task task = Task.builder(Task.PYTHON_CODE).data(data).build();
+        first.submit(task);
+        first.close();
+        SlaveManager next = master();
+        Map<String, Object> other = new java.util.LinkedHashMap<>();
+        other.put("env", Map.of("A", "1"));
+        other.put("command", "x");
+        assertThat(next.submit(Task.builder(Task.PYTHON_CODE)
+                                .id(task.id())
+                                .data(other)
+                                .build())
+                        .id())
+                .isEqualTo(task.id());
+        assertThat(next.queue().unfinished()).hasSize(1);
+    }
+
+    @Test
+    void what_could_not_be_read_again_is_not_accepted() {
+        SlaveManager first = master();
+        Task huge = Task.builder(Task.PYTHON_CODE)
+                .with("command", "x")
+                .with("number", new java.math.BigInteger("9".repeat(2000)))
+                .build();
+        assertThatThrownBy(() -> first.submit(huge)).isInstanceOf(InvalidTaskException.class);
+        first.close();
+        assertThat(master().queue().unfinished()).isEmpty();
     }
 
     @Test

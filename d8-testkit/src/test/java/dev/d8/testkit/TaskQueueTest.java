@@ -21,6 +21,7 @@ import dev.d8.Slots;
 import dev.d8.Task;
 import dev.d8.TaskIdTakenException;
 import dev.d8.TaskResult;
+import dev.d8.Termination;
 import dev.d8.Token;
 import dev.d8.UnauthorizedException;
 import dev.d8.UnknownOutcomeException;
@@ -456,6 +457,78 @@ class TaskQueueTest {
         assertThatThrownBy(() -> submit("c")).isInstanceOf(MasterClosedException.class);
     }
 
+    @Test
+    void a_deadline_holds_for_a_task_that_its_slave_turns_away_late() {
+        Hand pi = slave("pi", 1);
+        Submission task =
+                manager.submit(task("a").deadline(Duration.ofSeconds(20)).build());
+        time.advance(Duration.ofSeconds(25));
+        pi.running
+                .values()
+                .forEach(answer -> answer.completeExceptionally(new SlaveRefusedException(
+                        SlaveRefusedException.Reason.QUEUE_FULL, Duration.ofSeconds(1), "full")));
+        assertThat(failure(task)).isInstanceOf(DeadlineExceededException.class);
+        assertThat(pi.started).containsExactly("a");
+    }
+
+    @Test
+    void a_slave_that_does_not_answer_by_the_deadline_is_not_waited_for() {
+        Hand pi = slave("pi", 1);
+        Submission task =
+                manager.submit(task("a").deadline(Duration.ofSeconds(20)).build());
+        time.advance(Duration.ofSeconds(31));
+        assertThat(failure(task)).isInstanceOf(UnknownOutcomeException.class).hasMessageContaining("pi");
+        assertThat(pi.service.takeCall().answer()).isCancelled();
+    }
+
+    @Test
+    void who_waits_for_a_place_hears_that_the_master_is_closed() {
+        manager.close();
+        manager = manager(builder -> builder.queueCapacity(1));
+        submit("a");
+        CompletableFuture<Submission> waits =
+                manager.queue().submitAsync(task("b").build());
+        manager.close();
+        assertThat(waits)
+                .failsWithin(Duration.ofSeconds(30))
+                .withThrowableThat()
+                .withCauseInstanceOf(MasterClosedException.class);
+    }
+
+    @Test
+    void who_submits_a_task_that_waits_for_a_place_hears_when_it_gives_up() {
+        manager.close();
+        manager = manager(builder -> builder.queueCapacity(1));
+        submit("a");
+        Task task = task("b").build();
+        CompletableFuture<Submission> waits = manager.queue().submitAsync(task);
+        Submission same = manager.submit(task);
+        waits.cancel(true);
+        assertThat(same.result()).isCancelled();
+        assertThatThrownBy(() -> manager.submit(task)).isInstanceOf(QueueFullException.class);
+    }
+
+    @Test
+    void a_batch_of_tasks_that_are_known_needs_no_place() {
+        manager.close();
+        manager = manager(builder -> builder.queueCapacity(1));
+        Task task = task("a").build();
+        Submission first = manager.submit(task);
+        manager.queue().submitAsync(task("b").build());
+        assertThat(manager.queue().submitAll(List.of(task))).containsExactly(first);
+    }
+
+    @Test
+    void a_task_whose_slave_is_let_go_does_not_start_on_another_one() {
+        Hand a = slave("a", 1);
+        Submission task = submit("x");
+        Hand b = slave("b", 1);
+        manager.unregister("a");
+        assertThat(a.started).containsExactly("x");
+        assertThat(b.started).isEmpty();
+        assertThat(failure(task)).isInstanceOf(UnknownOutcomeException.class);
+    }
+
     private record Sum(int sum) {}
 
     private static final class Adding implements TypedTaskType<PythonCode, Sum> {
@@ -489,6 +562,23 @@ class TaskQueueTest {
                 RecordingSlaveService.result(call, Output.of("{\"sum\": " + call.source() + "}"))));
         PythonCode code = new PythonCode("55", null, null, null, null, null, null);
         assertThat(manager.submit(new Adding(), code).join()).isEqualTo(new Sum(55));
+
+        pi.service.answering(call -> CompletableFuture.completedFuture(new TaskResult(
+                call.taskId(),
+                "python",
+                Termination.exited(3),
+                Output.EMPTY,
+                Output.of("no"),
+                Optional.empty(),
+                Optional.empty(),
+                Optional.empty(),
+                Optional.empty(),
+                List.of(),
+                0)));
+        assertThat(manager.submit(new Adding(), code))
+                .failsWithin(Duration.ofSeconds(30))
+                .withThrowableThat()
+                .withCauseInstanceOf(IllegalStateException.class);
     }
 
     @Test
