@@ -192,7 +192,7 @@ final class Member {
             }
         }
         if (!masterCutOff) {
-            return become(SlaveStatus.DEAD, String.valueOf(error.getMessage()), null);
+            return become(SlaveStatus.DEAD, error.getMessage() + rules.updates().lost(this), null);
         }
         SlaveStatus now = become(
                 SlaveStatus.UNKNOWN,
