@@ -44,7 +44,7 @@ class FleetSimulationTest {
     void every_task_ends_once_in_a_known_way() {
         Long one = Long.getLong("d8.seed");
         long first = one != null ? one : System.nanoTime();
-        int seeds = one != null ? 1 : Integer.getInteger("d8.seeds", 3000);
+        int seeds = one != null ? 1 : Integer.getInteger("d8.seeds", 2000);
         // Half a million changes of state are no news to anybody.
         ((Logger) LoggerFactory.getLogger(SlaveManager.class)).setLevel(Level.ERROR);
         System.out.println("seeds " + first + " to " + (first + seeds - 1));
