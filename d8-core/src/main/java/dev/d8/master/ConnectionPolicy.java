@@ -84,20 +84,6 @@ public record ConnectionPolicy(
                 lookEvery);
     }
 
-    /** Returns a copy that asks for a task every {@code value} while its call is open. */
-    public ConnectionPolicy withLookEvery(Duration value) {
-        return new ConnectionPolicy(
-                tries,
-                backoff,
-                healthTimeout,
-                versionTimeout,
-                executeMargin,
-                failuresToOpen,
-                openFor,
-                reconcileFor,
-                value);
-    }
-
     private static void requireWithin(String name, int value, int most) {
         if (value < 1 || value > most) {
             throw new ConfigurationException(name + ": " + value + " (expected: 1 to " + most + ")");

@@ -248,8 +248,8 @@ final class FileTaskStore implements TaskStore {
         Map<Long, byte[]> bytes = new HashMap<>();
         for (Submission task : tasks) {
             byte[] json = TaskJson.write(task.task);
-            Task again = TaskJson.read(json); // What cannot be read again must not be promised.
-            bytes.put(task.number, StoredJson.write(now, TaskJson.write(again)));
+            Task unused = TaskJson.read(json); // What cannot be read again must not be promised.
+            bytes.put(task.number, StoredJson.write(now, json));
         }
         // A write that fails may be there all the same: what was refused must not run under the next master.
         return put(to -> to.tasks.putAll(bytes), to -> bytes.keySet().forEach(to.tasks::remove));
@@ -385,7 +385,7 @@ final class FileTaskStore implements TaskStore {
             byte[] end = maps.ends.get(number);
             if (maps.order.sizeAsLong() <= MOST_ENDS
                     && end != null
-                    && !StoredJson.endedAt(end).isBefore(oldest)) {
+                    && !StoredJson.moment(end).isBefore(oldest)) {
                 return;
             }
             maps.tasks.remove(number);

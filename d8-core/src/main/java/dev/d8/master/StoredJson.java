@@ -45,7 +45,8 @@ final class StoredJson {
                 .array();
     }
 
-    private static Instant moment(byte[] stored) {
+    /** Returns when a task was accepted, or ended. */
+    static Instant moment(byte[] stored) {
         return Instant.ofEpochMilli(ByteBuffer.wrap(stored).getLong());
     }
 
@@ -93,10 +94,6 @@ final class StoredJson {
         fields.put("failed", kind(error));
         fields.put("message", String.valueOf(error.getMessage()));
         return write(at, bytes(Json.line(fields)));
-    }
-
-    static Instant endedAt(byte[] stored) {
-        return moment(stored);
     }
 
     static TaskStore.Outcome end(byte[] stored, TaskId id) {
